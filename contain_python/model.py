@@ -1,0 +1,228 @@
+"""The frozen values that flow from stage to stage; distinct types make a wrong order an error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from packaging.version import Version
+
+FlavourName = Literal["runtime", "builder"]
+FLAVOURS: tuple[FlavourName, ...] = ("runtime", "builder")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """A CPython release as `releases.lock` pins it.
+
+    `size` is in bytes; `superseded_by` names the newest release of the series known when the
+    file was last refreshed, and is empty for that release itself.
+    """
+
+    version: str
+    filename: str
+    size: int
+    sha256: str
+    date: str
+    verified: str
+    superseded_by: str = ""
+
+    @property
+    def series(self) -> str:
+        """Return the feature series, such as "3.13"."""
+        parsed = Version(self.version)
+        return f"{parsed.major}.{parsed.minor}"
+
+    @property
+    def parsed(self) -> Version:
+        """Return the version as packaging orders it."""
+        return Version(self.version)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceArchive:
+    """A source tarball whose size and SHA-256 were checked against its release."""
+
+    release: Release
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppliedPatch:
+    """A patch that was applied: its path below `patches/` and the SHA-256 of its text."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceTree:
+    """An unpacked, patched source; `epoch` is its SOURCE_DATE_EPOCH in seconds."""
+
+    release: Release
+    root: Path
+    epoch: int
+    patches: tuple[AppliedPatch, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfiguredTree:
+    """A source tree that `./configure` accepted.
+
+    `command` is the configure line; `compiler` identifies the exact compiler build; `extensions`
+    are the stdlib extension modules that the tree will build.
+    """
+
+    source: SourceTree
+    command: tuple[str, ...]
+    compiler: str
+    extensions: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltTree:
+    """A tree that `make` finished, with every promised extension module present."""
+
+    configured: ConfiguredTree
+    make_command: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prefix:
+    """An installed Python: `root` is the directory that stands for the configured `prefix`."""
+
+    built: BuiltTree
+    root: Path
+    prefix: str
+
+    @property
+    def release(self) -> Release:
+        """Return the release that was built."""
+        return self.built.configured.source.release
+
+    @property
+    def source(self) -> SourceTree:
+        """Return the source tree it was built from."""
+        return self.built.configured.source
+
+    @property
+    def executable(self) -> Path:
+        """Return the interpreter inside `root`."""
+        return self.root / "bin" / f"python{self.release.series}"
+
+    @property
+    def stdlib(self) -> Path:
+        """Return the standard library's directory inside `root`."""
+        return self.root / "lib" / f"python{self.release.series}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What a stage did to one file: the rule that did it, why, and the bytes it saved or cost.
+
+    `path` is relative to the prefix; `bytes` is the size after less the size before.
+    """
+
+    path: str
+    action: Literal["removed", "changed", "added"]
+    rule: str
+    why: str
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flavours:
+    """The pruned prefixes, by flavour, and the tree of detached debug symbols."""
+
+    runtime: Prefix
+    builder: Prefix
+    debug: Path
+
+    def prefix(self, name: FlavourName) -> Prefix:
+        """Return the prefix of one flavour."""
+        return self.runtime if name == "runtime" else self.builder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """An uncompressed deterministic tar; `kind` is a flavour or "debug"."""
+
+    kind: str
+    path: Path
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archives:
+    """Everything one build archived, beside the prefixes it came from."""
+
+    flavours: Flavours
+    archives: tuple[Archive, ...]
+
+    def of(self, kind: str) -> Archive:
+        """Return the archive of one flavour, or of the debug symbols."""
+        return next(archive for archive in self.archives if archive.kind == kind)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing a check saw: what, where, why it matters, what to do about it.
+
+    `level` "error" fails the verification; "note" informs and never fails.
+    """
+
+    check: str
+    level: Literal["error", "note"]
+    where: str
+    what: str
+    why: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckResult:
+    """One check of one subject: a sentence on what was examined, and its findings."""
+
+    check: str
+    examined: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Return whether no finding is an error."""
+        return not any(finding.level == "error" for finding in self.findings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """Archives that passed every check, and what was checked, by flavour."""
+
+    archives: Archives
+    runtime: tuple[CheckResult, ...]
+    builder: tuple[CheckResult, ...]
+
+    def results(self, name: FlavourName) -> tuple[CheckResult, ...]:
+        """Return the results of one flavour."""
+        return self.runtime if name == "runtime" else self.builder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """A finished tarball in `dist/` with its manifest; sizes in bytes."""
+
+    kind: str
+    path: Path
+    sha256: str
+    size: int
+    unpacked: int
+    manifest: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a stage is: `fraction` from 0 to 1, and what it is doing now."""
+
+    fraction: float
+    doing: str

@@ -1,0 +1,181 @@
+"""Run one command: argument list, explicit environment, full log, and its first error told well."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from contain_python.errors import CompileError, ContainError
+
+Line = Callable[[str], None]
+
+#: What a build command may inherit; everything else of the caller's environment stays out.
+INHERITED = ("PATH", "HOME", "TMPDIR", "TERM")
+
+#: How compilers, linkers, make and Python begin the line that says what went wrong.
+_FIRST_ERROR = re.compile(
+    r"(:\d+: (fatal )?error: |: error: |^(\S+: )?error: |fatal error|undefined reference"
+    r"|^make(\[\d+\])?: \*\*\* |^\w*(Error|Exception): |No space left on device)"
+)
+_LAST_LINES = 15
+_GRACE_SECONDS = 10.0
+
+
+def build_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the allow-listed environment of a build command, with the C locale and UTC."""
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return {**inherited, "LC_ALL": "C", "TZ": "UTC", "PYTHONHASHSEED": "0", **(extra or {})}
+
+
+@dataclass
+class _Watcher:
+    """Sees every line once: writes the log, keeps the last lines and the first error."""
+
+    log: IO[str] | None
+    on_line: Line | None
+    last: deque[str] = field(default_factory=lambda: deque(maxlen=_LAST_LINES))
+    first_error: str = ""
+
+    def see(self, line: str) -> None:
+        if self.log:
+            self.log.write(line + "\n")
+        self.last.append(line)
+        if not self.first_error and _FIRST_ERROR.search(line):
+            self.first_error = line.strip()
+        if self.on_line:
+            self.on_line(line)
+
+
+def run(  # noqa: PLR0913  each names one property of the command
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path,
+    log: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    on_line: Line | None = None,
+    error: type[ContainError] = CompileError,
+    remedy: str = "",
+) -> None:
+    """Run a command to its end, appending its output to `log`; raise `error` if it fails.
+
+    The command leads a process group of its own, which is ended whole when we are interrupted.
+    """
+    command = [str(argument) for argument in argv]
+    with _open_log(log) as stream:
+        if stream:
+            stream.write(f"$ cd {cwd}\n$ {' '.join(command)}\n")
+        watcher = _Watcher(stream, on_line)
+        status = _follow(command, cwd, environment, watcher)
+    if status != 0:
+        raise error(
+            f"{Path(command[0]).name} failed ({_status(status)})",
+            found=_report(watcher),
+            remedy=remedy or (f"read the full log: {log}" if log else ""),
+        )
+
+
+def output(
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    error: type[ContainError] = CompileError,
+) -> str:
+    """Run a short command and return what it printed; raise `error` if it fails."""
+    command = [str(argument) for argument in argv]
+    try:
+        done = subprocess.run(  # noqa: S603  argument lists only, no shell
+            command,
+            cwd=cwd,
+            env=build_environment(environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    except OSError as problem:
+        raise error(f"cannot start {command[0]}", found=str(problem)) from problem
+    if done.returncode != 0:
+        text = (done.stderr or done.stdout).strip()
+        raise error(f"{Path(command[0]).name} failed ({_status(done.returncode)})", found=text)
+    return done.stdout
+
+
+def _open_log(log: Path | None) -> IO[str]:
+    path = Path(os.devnull) if log is None else log
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("a", encoding="utf-8", errors="replace")
+
+
+def _follow(
+    command: list[str], cwd: Path, environment: Mapping[str, str] | None, watcher: _Watcher
+) -> int:
+    try:
+        process = subprocess.Popen(  # noqa: S603  argument lists only, no shell
+            command,
+            cwd=cwd,
+            env=build_environment(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as problem:
+        watcher.see(f"error: cannot start {command[0]}: {problem.strerror}")
+        return 127
+    try:
+        assert process.stdout is not None  # noqa: S101  for mypy: stdout=PIPE
+        for line in process.stdout:
+            watcher.see(line.rstrip("\n"))
+        return process.wait()
+    except BaseException:
+        _end_group(process)
+        raise
+
+
+def _end_group(process: subprocess.Popen[str]) -> None:
+    """End the whole process group: politely, then for good."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
+        except ProcessLookupError:
+            break
+    # The leader may be gone while its children are not.
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def _status(code: int) -> str:
+    if code < 0:
+        return f"ended by {signal.Signals(-code).name}"
+    return f"exit status {code}"
+
+
+def _report(watcher: _Watcher) -> str:
+    tail = "\n".join(watcher.last) or "(it printed nothing)"
+    if watcher.first_error:
+        return f"first error: {watcher.first_error}\nlast lines:\n{tail}"
+    return f"last lines:\n{tail}"
+
+
+def cpu_count() -> int:
+    """Return how many processors this process may use."""
+    if sys.version_info >= (3, 13):
+        return os.process_cpu_count() or 1
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,184 @@
+"""Read and validate `contain.toml`: everything a user may choose, and nothing else."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from contain_python.errors import RecipeError, UsageError
+from contain_python.model import FlavourName
+from contain_python.structure import structure
+
+Optimize = Literal["none", "lto", "pgo", "pgo+lto"]
+Format = Literal["zst", "xz", "gz"]
+
+#: configure and make split and expand their arguments; only these characters survive unchanged.
+_PLAIN_PREFIX = re.compile(r"(/[A-Za-z0-9._+-]+)+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """`[build]`: what is built, where it will live, and how it is optimised."""
+
+    python: str = "3.13"
+    prefix: str = "/opt/myorg/python"
+    optimize: Optimize = "pgo+lto"
+    libpython: Literal["static", "both"] = "static"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compiler:
+    """`[compiler]`: the compilers, and flags for the interpreter alone (never for extensions)."""
+
+    cc: str = "gcc"
+    cxx: str = "g++"
+    cflags: tuple[str, ...] = ()
+    ldflags: tuple[str, ...] = ()
+    configure: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Modules:
+    """`[modules]`: stdlib extension modules left out on purpose, or allowed to be missing."""
+
+    disabled: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Download:
+    """`[download]`: mirrors in order of preference, and limits (seconds; counts)."""
+
+    mirrors: tuple[str, ...] = ("https://www.python.org/ftp/python", "apt:")
+    attempts: int = 4
+    idle_seconds: float = 30.0
+    total_seconds: float = 900.0
+    redirects: int = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """Paths to remove (globs below the prefix), from which flavours, and why.
+
+    `modules` are the stdlib modules that the flavour no longer promises; `series` is a version
+    specifier that says for which CPython the paths exist.
+    """
+
+    name: str
+    why: str
+    paths: tuple[str, ...]
+    flavours: tuple[FlavourName, ...] = ("runtime", "builder")
+    modules: tuple[str, ...] = ()
+    series: str = ""
+
+    def applies(self, version: str) -> bool:
+        """Return whether this rule is for the given CPython version."""
+        return SpecifierSet(self.series, prereleases=True).contains(version)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strip:
+    """`[strip]`: the test packages, by explicit list, removed from both flavours."""
+
+    tests: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allowance:
+    """A file (glob below the prefix) that may contain the configured prefix, and why."""
+
+    path: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verify:
+    """`[verify]`: the sonames an ELF file may need, and the highest glibc it may ask for."""
+
+    needed: tuple[str, ...] = ()
+    glibc: str = ""
+    prefix_allowed: tuple[Allowance, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pack:
+    """`[pack]`: the compression of the tarballs."""
+
+    format: Format = "zst"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A whole `contain.toml`; `root` is its directory, where `patches/` and the lock file live."""
+
+    root: Path = field(default=Path())
+    build: Build = field(default_factory=Build)
+    compiler: Compiler = field(default_factory=Compiler)
+    modules: Modules = field(default_factory=Modules)
+    download: Download = field(default_factory=Download)
+    strip: Strip = field(default_factory=Strip)
+    prune: tuple[Rule, ...] = ()
+    verify: Verify = field(default_factory=Verify)
+    pack: Pack = field(default_factory=Pack)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read and validate a recipe file. Raises RecipeError."""
+    return parse_recipe(read_toml(path, "pass --recipe FILE, or run from a clone"), path)
+
+
+def read_toml(path: Path, remedy: str) -> dict[str, object]:
+    """Return the content of a TOML file. Raises RecipeError with `remedy` if it is missing."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(f"there is no file {path}", remedy=remedy) from None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise RecipeError(f"cannot read {path}", found=str(problem)) from problem
+    except tomllib.TOMLDecodeError as problem:
+        raise RecipeError(f"{path} is not valid TOML", found=str(problem)) from problem
+
+
+def parse_recipe(data: dict[str, object], path: Path) -> Recipe:
+    """Return validated recipe data; `path` is the file it came from. Raises RecipeError."""
+    if "root" in data:
+        raise RecipeError(f"unknown key 'root' in {path.name}")
+    recipe = structure(Recipe, {**data, "root": str(path.parent.resolve())}, path.name)
+    check_prefix(recipe.build.prefix)
+    for rule in (*recipe.strip.tests, *recipe.prune):
+        _check_rule(rule)
+    return recipe
+
+
+def check_prefix(prefix: str) -> None:
+    """Refuse a prefix that configure and make cannot quote (spaces, $, #, …). Raises UsageError."""
+    parts = prefix.split("/")
+    if _PLAIN_PREFIX.fullmatch(prefix) and not {".", ".."} & set(parts):
+        return
+    raise UsageError(
+        f"the prefix cannot be {prefix!r}",
+        expected="an absolute path of letters, digits and . _ + - (configure and make cannot"
+        " quote others)",
+        remedy="choose a plain prefix; the finished tree can be moved anywhere, spaces included",
+    )
+
+
+def _check_rule(rule: Rule) -> None:
+    try:
+        SpecifierSet(rule.series)
+    except InvalidSpecifier:
+        raise RecipeError(
+            f"rule {rule.name!r}: series {rule.series!r} is not a version specifier",
+            remedy='write for example "<3.13" or ">=3.12"',
+        ) from None
+    for path in rule.paths:
+        if path.startswith("/") or ".." in path.split("/") or not path:
+            raise RecipeError(
+                f"rule {rule.name!r}: {path!r} does not stay below the prefix",
+                expected="a relative path or glob, such as lib/python3.*/idlelib",
+            )

@@ -1,0 +1,59 @@
+"""Where a build happens: one directory a release, held by one build at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from contain_python.errors import BusyError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """The directories of one build; `root` is private to one release."""
+
+    root: Path
+    dist: Path
+    cache: Path
+
+    def log(self, stage: str) -> Path:
+        """Return the log file of a stage."""
+        return self.root / "logs" / f"{stage}.log"
+
+    def place(self, name: str) -> Path:
+        """Return the directory that a stage fills."""
+        return self.root / name
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the workspace; the kernel lets go when the process ends. Raises BusyError."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            self._lock(descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _lock(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+            raise BusyError(
+                f"another build is using {self.root}",
+                found=f"it is held by process {holder or 'unknown'}",
+                remedy="wait for it to end, or pass --workspace DIR for a second one",
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+
+
+def default_cache() -> Path:
+    """Return the cache directory (XDG Base Directory Specification)."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "contain-python"
