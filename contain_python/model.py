@@ -35,6 +35,11 @@ class Release:
         return f"{parsed.major}.{parsed.minor}"
 
     @property
+    def source_name(self) -> str:
+        """Return the directory that debug symbols name as the source, wherever it was built."""
+        return f"/usr/src/Python-{self.version}"
+
+    @property
     def parsed(self) -> Version:
         """Return the version as packaging orders it."""
         return Version(self.version)
@@ -70,11 +75,13 @@ class SourceTree:
 class ConfiguredTree:
     """A source tree that `./configure` accepted.
 
-    `command` is the configure line; `compiler` identifies the exact compiler build; `extensions`
-    are the stdlib extension modules that the tree will build.
+    `command` is the configure line; `compiler` identifies the exact compiler build; `machine` is
+    its target, such as x86_64-linux-gnu; `extensions` are the stdlib extension modules that the
+    tree will build.
     """
 
     source: SourceTree
+    machine: str
     command: tuple[str, ...]
     compiler: str
     extensions: tuple[str, ...]

@@ -35,6 +35,12 @@ def build_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**inherited, "LC_ALL": "C", "TZ": "UTC", "PYTHONHASHSEED": "0", **(extra or {})}
 
 
+class CommandFailed(CompileError):  # noqa: N818  reads as what happened
+    """A command failed; `lines` are the last that it printed."""
+
+    lines: tuple[str, ...] = ()
+
+
 @dataclass
 class _Watcher:
     """Sees every line once: writes the log, keeps the last lines and the first error."""
@@ -61,10 +67,9 @@ def run(  # noqa: PLR0913  each names one property of the command
     log: Path | None = None,
     environment: Mapping[str, str] | None = None,
     on_line: Line | None = None,
-    error: type[ContainError] = CompileError,
     remedy: str = "",
 ) -> None:
-    """Run a command to its end, appending its output to `log`; raise `error` if it fails.
+    """Run a command to its end, appending its output to `log`; raise CommandFailed if it fails.
 
     The command leads a process group of its own, which is ended whole when we are interrupted.
     """
@@ -75,11 +80,13 @@ def run(  # noqa: PLR0913  each names one property of the command
         watcher = _Watcher(stream, on_line)
         status = _follow(command, cwd, environment, watcher)
     if status != 0:
-        raise error(
+        failure = CommandFailed(
             f"{Path(command[0]).name} failed ({_status(status)})",
             found=_report(watcher),
             remedy=remedy or (f"read the full log: {log}" if log else ""),
         )
+        failure.lines = tuple(watcher.last)
+        raise failure
 
 
 def output(

@@ -28,6 +28,11 @@ class Workspace:
         """Return the directory that a stage fills."""
         return self.root / name
 
+    @property
+    def ledgers(self) -> Path:
+        """Return the directory of what each stage did to each file."""
+        return self.root / "ledgers"
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the workspace; the kernel lets go when the process ends. Raises BusyError."""

@@ -1,0 +1,232 @@
+"""The command line: names, options and help. Each task is one call into the package."""
+
+from __future__ import annotations
+
+import inspect
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from types import FrameType
+from typing import Any, NoReturn
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.exceptions import Exit, ParseError
+from invoke.program import Program
+from invoke.tasks import Task
+
+from contain_python import __version__, commands
+from contain_python.console import Console
+from contain_python.errors import ContainError, InterruptedBuild, PackError, UsageError
+
+HELP = {
+    "python": 'what to build: a series ("3.13": its newest locked release) or a version',
+    "prefix": "where it will live (the finished tree can be moved anywhere)",
+    "optimize": "none, lto, pgo or pgo+lto",
+    "libpython": "static (inside the executable) or both (libpython3.x.so as well)",
+    "format": "compression of the tarballs: zst, xz or gz",
+    "recipe": "the recipe file",
+    "workspace": "where to build; one release, one directory in it",
+    "dist": "where the tarballs, manifests and SHA256SUMS go",
+    "cache": "where downloads are kept (default: $XDG_CACHE_HOME/contain-python)",
+    "jobs": "how many compilers at once (default: one for each processor)",
+    "offline": "use the cache only, and no network",
+    "source": "a local source tarball, instead of downloading one",
+    "sha256": "the hash of --source, if releases.lock does not have it",
+    "install-deps": "install missing build packages with this machine's package manager (root)",
+    "dry-run": "print the plan (release, hashes, commands) and do nothing",
+    "verbose": "show the output of configure, make and the rest",
+    "json": "print events as JSON, one a line, for pipelines",
+}
+
+STAGE_HELP = {
+    "download": "Bring the verified source into the cache.",
+    "unpack": "Unpack the source and apply its patches.",
+    "configure": "Configure the source, and refuse a build that would lack modules.",
+    "make": "Compile, with PGO and LTO as the recipe says.",
+    "install": "Install into the workspace, pip included.",
+    "relocate": "Make the installed tree derive its prefix at run time.",
+    "strip": "Remove the test packages, and move debug symbols into their own tree.",
+    "byte-compile": "Byte-compile the standard library, deterministically.",
+    "prune": "Make the flavours: runtime and builder.",
+    "archive": "Archive both flavours and the debug symbols as deterministic tars.",
+    "verify": "Judge both flavours of the build, or any Python: verify TARBALL_OR_PREFIX.",
+    "pack": "Compress what was verified into dist/, with manifests and SHA256SUMS.",
+    "build-python": "Build CPython: from a verified source to verified tarballs in dist/.",
+}
+
+Body = Callable[[Console, dict[str, Any]], None]
+
+_OUTPUT = {"verbose": False, "json": False}
+_BUILD = {field.name: field.default for field in fields(commands.Options)} | _OUTPUT
+
+
+def make_task(  # noqa: PLR0913, PLR0917  what Invoke asks of a task
+    name: str,
+    body: Body,
+    doc: str,
+    options: dict[str, Any],
+    positional: tuple[str, ...] = (),
+    help: dict[str, str] | None = None,  # noqa: A002  Invoke's name
+) -> Task[Any]:
+    """Return an Invoke task: its console made, its errors turned into a message and a code."""
+
+    def run(context: Context, **given: Any) -> None:  # noqa: ANN401  Invoke's values
+        del context
+        console = Console(as_json=given.pop("json"), verbose=given.pop("verbose", False))
+        status = _guarded(body, console, given)
+        if status:
+            raise Exit(code=status)
+
+    parameters = [inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
+    for option, default in options.items():
+        value = inspect.Parameter.empty if option in positional else default
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        parameters.append(inspect.Parameter(option, kind, default=value))
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__doc__ = doc
+    texts = {**HELP, **(help or {})}
+    known = {option.replace("_", "-") for option in options}
+    return Task(
+        run,
+        name=name,
+        positional=positional,
+        help={option: text for option, text in texts.items() if option in known},
+        auto_shortflags=False,
+    )
+
+
+def _guarded(body: Body, console: Console, given: dict[str, Any]) -> int:
+    """Run a task and return its exit code (docs/exit-codes.md)."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        body(console, given)
+    except KeyboardInterrupt:
+        problem: ContainError = InterruptedBuild(
+            "interrupted",
+            found="every command that was running has been ended",
+            remedy="run the same command again; finished stages are kept",
+        )
+    except ContainError as raised:
+        problem = raised
+    except OSError as raised:
+        problem = _disk_problem(raised)
+    else:
+        return 0
+    console.error(problem)
+    return problem.exit_code
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    del number, frame
+    raise KeyboardInterrupt
+
+
+def _disk_problem(problem: OSError) -> PackError:
+    return PackError(
+        f"the disk refused: {problem.strerror or problem}",
+        found=str(problem.filename or ""),
+        remedy="free space or mend the permissions; --workspace, --dist and --cache choose others",
+    )
+
+
+def _stage_task(name: str) -> Task[Any]:
+    until = "pack" if name == "build-python" else name
+
+    def body(console: Console, given: dict[str, Any]) -> None:
+        commands.build_python(commands.Options(**given), console, until)
+
+    return make_task(name, body, STAGE_HELP[name], _BUILD)
+
+
+def _verify_task(argv: list[str]) -> Task[Any]:
+    """Return the task for `verify`, which judges what is named, or else the build.
+
+    Invoke knows no positional argument that may be left out, so the command line decides.
+    """
+    if not _names_target(argv):
+        return _stage_task("verify")
+
+    def body(console: Console, given: dict[str, Any]) -> None:
+        commands.verify_any(given["target"], console)
+
+    texts = {"target": "a tarball, or the prefix of an installed Python, ours or not"}
+    options = {"target": "", **_OUTPUT}
+    return make_task("verify", body, STAGE_HELP["verify"], options, ("target",), texts)
+
+
+def _names_target(argv: list[str]) -> bool:
+    """Return whether a bare word that is no option's value follows `verify`."""
+    if "verify" not in argv:
+        return False
+    switches = {
+        f"--{name.replace('_', '-')}" for name, default in _BUILD.items() if default is False
+    }
+    before = "--json"
+    for word in argv[argv.index("verify") + 1 :]:
+        takes_value = before.startswith("--") and before not in switches and "=" not in before
+        if not word.startswith("-") and not takes_value:
+            return True
+        before = word
+    return False
+
+
+def _explain(console: Console, given: dict[str, Any]) -> None:
+    commands.explain(given.pop("path"), commands.Options(**given), console)
+
+
+def _doctor(console: Console, given: dict[str, Any]) -> None:
+    commands.doctor(commands.Options(**given), console)
+
+
+def collection(argv: list[str]) -> Collection:
+    """Return every task, in the order in which a newcomer should read them."""
+    tasks = [_stage_task("build-python")]
+    tasks += [_stage_task(name) for name in STAGE_HELP if name not in ("build-python", "verify")]
+    tasks.append(_verify_task(argv))
+    tasks.append(
+        make_task("doctor", _doctor, "Report what this machine has and lacks for a build.", _BUILD)
+    )
+    tasks.append(
+        make_task(
+            "explain",
+            _explain,
+            "Tell which rule kept, removed or changed a file: explain PATH.",
+            {"path": "", **_BUILD},
+            ("path",),
+            {"path": "a path below the prefix, such as bin/pip3"},
+        )
+    )
+    namespace = Collection()
+    for item in tasks:
+        namespace.add_task(item, default=item.name == "build-python")
+    return namespace
+
+
+class _Program(Program):
+    """Invoke's Program, but that a wrong command line exits 2, as documented."""
+
+    def parse_core(self, argv: list[str] | None) -> None:
+        """Parse the options before the first task."""
+        with _usage_errors():
+            super().parse_core(argv)
+
+    def parse_tasks(self) -> None:
+        """Parse the tasks and their options."""
+        with _usage_errors():
+            super().parse_tasks()
+
+
+@contextmanager
+def _usage_errors() -> Iterator[None]:
+    try:
+        yield
+    except ParseError as problem:
+        raise Exit(f"error: {problem}", UsageError.exit_code) from problem
+
+
+def main() -> None:
+    """Run the console script."""
+    _Program(namespace=collection(sys.argv), version=__version__, name="contain-python").run()

@@ -1,0 +1,243 @@
+"""What each task does, free of Invoke: options in, output through the console."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from contain_python import toolchain
+from contain_python.console import Console
+from contain_python.doctor import examine
+from contain_python.errors import ToolchainError, UsageError
+from contain_python.ledger import read_changes
+from contain_python.mirrors import candidates
+from contain_python.model import FLAVOURS, Change, FlavourName, Release, SourceTree
+from contain_python.pipeline import Request, build
+from contain_python.process import cpu_count
+from contain_python.recipe import Format, Optimize, Recipe, check_prefix, read_recipe
+from contain_python.releases import Lock, read_lock
+from contain_python.report import show_artifacts, show_results
+from contain_python.rules import Rules
+from contain_python.stages import configure, make, unpack, verify
+from contain_python.structure import suggestion, unstructure
+from contain_python.workspace import Workspace, default_cache
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The command line's options; an empty one leaves the choice to the recipe."""
+
+    python: str = ""
+    prefix: str = ""
+    optimize: str = ""
+    libpython: str = ""
+    format: str = ""
+    recipe: str = "contain.toml"
+    workspace: str = "build"
+    dist: str = "dist"
+    cache: str = ""
+    jobs: int = 0
+    offline: bool = False
+    source: str = ""
+    sha256: str = ""
+    install_deps: bool = False
+    dry_run: bool = False
+
+
+def build_python(options: Options, console: Console, until: str = "pack") -> None:
+    """Build until the named stage is done; missing build packages are found before anything."""
+    recipe = completed(read_recipe(Path(options.recipe)), options)
+    lock = read_lock(recipe.root / "releases.lock")
+    release = chosen(lock, recipe, options)
+    request = requested(options, recipe, release)
+    if options.dry_run:
+        show_plan(request, console)
+        return
+    warning = lock.warning(release, dt.datetime.now(tz=dt.UTC).date())
+    if warning:
+        console.warn(warning)
+    prepare(request, console, install=options.install_deps)
+    artifacts = build(request, console, until)
+    show_artifacts(console, artifacts)
+
+
+def completed(recipe: Recipe, options: Options) -> Recipe:
+    """Return the recipe with the command line's choices in it. Raises UsageError."""
+    build_table, pack = recipe.build, recipe.pack
+    if options.prefix:
+        check_prefix(options.prefix)
+        build_table = replace(build_table, prefix=options.prefix)
+    if options.optimize:
+        chosen_optimize: Optimize = _one_of("--optimize", options.optimize, get_args(Optimize))
+        build_table = replace(build_table, optimize=chosen_optimize)
+    if options.libpython:
+        linkage = _one_of("--libpython", options.libpython, ("static", "both"))
+        build_table = replace(build_table, libpython=linkage)
+    if options.format:
+        chosen_format: Format = _one_of("--format", options.format, get_args(Format))
+        pack = replace(pack, format=chosen_format)
+    return replace(recipe, build=build_table, pack=pack)
+
+
+def _one_of(option: str, value: str, choices: tuple[str, ...]) -> Any:  # noqa: ANN401  a Literal of them
+    if value in choices:
+        return value
+    raise UsageError(
+        f"{option} cannot be {value!r}",
+        expected="one of " + ", ".join(choices),
+        remedy=suggestion(value, list(choices)),
+    )
+
+
+def chosen(lock: Lock, recipe: Recipe, options: Options) -> Release:
+    """Return the release to build. Raises UsageError or SourceError."""
+    if options.source:
+        return lock.of_source(Path(options.source), sha256=options.sha256, wanted=options.python)
+    if options.sha256:
+        raise UsageError("--sha256 says what --source FILE must be", remedy="pass --source as well")
+    return lock.resolve(options.python or recipe.build.python)
+
+
+def requested(options: Options, recipe: Recipe, release: Release) -> Request:
+    """Return what to build and where."""
+    if options.jobs < 0:
+        raise UsageError(f"--jobs cannot be {options.jobs}", expected="1 or more")
+    return Request(
+        recipe=recipe,
+        release=release,
+        workspace=Workspace(
+            root=Path(options.workspace).resolve() / release.version,
+            dist=Path(options.dist).resolve(),
+            cache=Path(options.cache).resolve() if options.cache else default_cache(),
+        ),
+        jobs=options.jobs or cpu_count(),
+        offline=options.offline,
+        source=Path(options.source).resolve() if options.source else None,
+    )
+
+
+def prepare(request: Request, console: Console, *, install: bool) -> None:
+    """Find every missing tool and header now, not after an hour. Raises ToolchainError."""
+    if install:
+        log = request.workspace.log("install-deps")
+        installed = toolchain.install_deps(
+            request.recipe, request.release, log, on_line=console.line
+        )
+        if installed:
+            console.note(f"installed {len(installed)} packages: {', '.join(installed)}")
+    for item in toolchain.check(request.recipe, request.release):
+        console.note(f"{item.need.name} is missing, which the recipe allows")
+
+
+def show_plan(request: Request, console: Console) -> None:
+    """Print what a build would do."""
+    recipe, release = request.recipe, request.release
+    tree = SourceTree(release=release, root=request.workspace.place("source"), epoch=0, patches=())
+    machine = configure.target_machine(recipe)
+    plan = {
+        "release": release.version,
+        "sha256": release.sha256,
+        "size": release.size,
+        "superseded_by": release.superseded_by,
+        "sources": [
+            candidate.shown
+            for candidate in candidates(recipe.download.mirrors, release, recipe.root)
+        ],
+        "patches": [patch.name for patch in unpack.patch_files(recipe.root / "patches", release)],
+        "configure": list(configure.configure_argv(recipe, tree, machine)),
+        "make": list(make.make_argv(recipe, request.jobs)),
+        "prefix": recipe.build.prefix,
+        "workspace": str(request.workspace.root),
+        "dist": str(request.workspace.dist),
+        "format": recipe.pack.format,
+    }
+    console.result("plan", **plan)
+    for key, value in plan.items():
+        if isinstance(value, list):
+            console.say(f"{key}:")
+            for item in value or ["none"]:
+                console.say(f"  {item}")
+        else:
+            console.say(f"{key}: {value}")
+
+
+def verify_any(target: str, console: Console) -> None:
+    """Judge a Python that stands in a directory or in a tarball. Raises CheckError."""
+    path = Path(target)
+    if not path.exists():
+        raise UsageError(
+            f"there is no {target}", expected="a tarball, or the prefix of an installed Python"
+        )
+    with console.stage("verify", 1, 1), verify.opened(path) as subject:
+        results = verify.judge(subject, Rules(), console.progress)
+    show_results(console, path.name, results)
+
+
+def doctor(options: Options, console: Console) -> None:
+    """Report what this machine has and lacks. Raises ToolchainError if a build could not run."""
+    recipe = completed(read_recipe(Path(options.recipe)), options)
+    release = chosen(read_lock(recipe.root / "releases.lock"), recipe, options)
+    request = requested(options, recipe, release)
+    places = request.workspace
+    lines = examine(recipe, release, places.root, places.cache, places.dist)
+    for line in lines:
+        console.result("doctor", **unstructure(line))
+        needed = f"  (needed: {line.needed})" if line.needed and line.status != "ok" else ""
+        console.say(f"{line.status:<8} {line.topic:<22} {line.found}{needed}")
+        if line.remedy and line.status != "ok":
+            console.say(f"{'':<8} {'':<22} to do: {line.remedy}")
+    lacking = [line.topic for line in lines if line.status == "missing"]
+    if lacking:
+        raise ToolchainError(
+            f"this machine cannot build CPython {release.version} yet",
+            found="missing: " + ", ".join(lacking),
+            remedy="run the commands above, or build with --install-deps as root",
+        )
+
+
+def explain(path: str, options: Options, console: Console) -> None:
+    """Tell which rule kept, removed or changed a file of the last build. Raises UsageError."""
+    recipe = completed(read_recipe(Path(options.recipe)), options)
+    release = chosen(read_lock(recipe.root / "releases.lock"), recipe, options)
+    workspace = requested(options, recipe, release).workspace
+    name = path.removeprefix(recipe.build.prefix).strip("/")
+    if not workspace.ledgers.is_dir():
+        raise UsageError(
+            f"CPython {release.version} has not been built in {workspace.root}",
+            remedy="run invoke prune first, or name the build with --python and --workspace",
+        )
+    histories = {kind: history(workspace, name, kind) for kind in FLAVOURS}
+    kept = {kind: (workspace.place(f"flavours/{kind}") / name).exists() for kind in FLAVOURS}
+    if not any(kept.values()) and not any(histories.values()):
+        raise UsageError(
+            f"no stage has seen {name!r}", expected="a path below the prefix, such as bin/pip3"
+        )
+    for kind in FLAVOURS:
+        console.result(
+            "explain",
+            flavour=kind,
+            path=name,
+            kept=kept[kind],
+            changes=unstructure(histories[kind]),
+        )
+        console.say(f"{kind}: {name} is {'there' if kept[kind] else 'not there'}")
+        for stage, change in histories[kind]:
+            console.say(
+                f"  {stage}: {change.action} by rule {change.rule!r}, {change.bytes:+d} bytes: "
+                f"{change.path}\n      {change.why}"
+            )
+        if kept[kind] and not histories[kind]:
+            console.say("  as make install made it; no rule names it")
+
+
+def history(workspace: Workspace, name: str, flavour: FlavourName) -> list[tuple[str, Change]]:
+    """Return what each stage did to a file, or to the files of a directory, in order."""
+    stages = ("relocate", "strip", "byte-compile", f"prune-{flavour}")
+    return [
+        (stage, change)
+        for stage in stages
+        for change in read_changes(workspace.ledgers, stage)
+        if change.path == name or change.path.startswith(name + "/")
+    ]

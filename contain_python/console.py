@@ -1,0 +1,189 @@
+"""Tell a person, or a pipeline, what is happening: progress, time, warnings and results."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, Any, Literal
+
+from rich.console import Console as Terminal
+from rich.live import Live
+from rich.text import Text
+
+from contain_python.errors import ContainError
+from contain_python.model import Progress
+
+Mode = Literal["terminal", "plain", "json"]
+
+#: How often plain lines tell of progress, in seconds.
+_PLAIN_SECONDS = 15.0
+_BAR = 24
+
+
+def duration(seconds: float) -> str:
+    """Return a time span for reading: "0.4 s", "12 s", "3 min 05 s"."""
+    if seconds < 9.95:  # noqa: PLR2004  below ten seconds, tenths matter
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+@dataclass
+class Stage:
+    """A running stage: its place in the plan and how far it is."""
+
+    name: str
+    number: int
+    total: int
+    started: float = field(default_factory=time.monotonic)
+    progress: Progress = field(default_factory=lambda: Progress(fraction=0.0, doing=""))
+
+    @property
+    def elapsed(self) -> float:
+        """Return the seconds since the stage began."""
+        return time.monotonic() - self.started
+
+    @property
+    def remaining(self) -> float | None:
+        """Return an estimate of the seconds left, or None when it is too early to say."""
+        fraction = self.progress.fraction
+        if fraction < 0.02 or self.elapsed < 2:  # noqa: PLR2004  too little to go by
+            return None
+        return self.elapsed * (1 - fraction) / fraction
+
+    def describe(self) -> str:
+        """Return one line on how far the stage is."""
+        parts = [duration(self.elapsed)]
+        if self.progress.doing:
+            parts.insert(0, f"{self.progress.fraction:4.0%}  {self.progress.doing}")
+        if self.remaining is not None:
+            parts.append(f"about {duration(self.remaining)} left")
+        return ", ".join(parts)
+
+
+class Console:
+    """Shows stages and results on a terminal, as plain lines, or as JSON events on stdout."""
+
+    def __init__(self, *, as_json: bool = False, verbose: bool = False) -> None:
+        """Choose the mode: JSON if asked, live lines on a terminal, plain lines elsewhere."""
+        self.verbose = verbose
+        terminal = sys.stdout.isatty() and not verbose
+        self.mode: Mode = "json" if as_json else "terminal" if terminal else "plain"
+        self._terminal = Terminal(highlight=False, soft_wrap=True)
+        self._stage: Stage | None = None
+        self._live: Live | None = None
+        self._told = 0.0
+
+    @contextmanager
+    def stage(self, name: str, number: int, total: int) -> Iterator[Stage]:
+        """Show a stage from its beginning to its end."""
+        stage = Stage(name, number, total)
+        self._stage, self._told = stage, stage.started
+        self._event("stage-begin", stage=name, number=number, total=total)
+        try:
+            if self.mode == "terminal":
+                with Live(
+                    console=self._terminal, get_renderable=self._line, transient=True
+                ) as live:
+                    self._live = live
+                    yield stage
+            else:
+                yield stage
+        except BaseException:
+            self._finish(stage, "failed")
+            raise
+        finally:
+            self._stage, self._live = None, None
+        self._finish(stage, "done")
+
+    def kept(self, name: str, number: int, total: int) -> None:
+        """Show that a stage's earlier result is used, for nothing that goes into it changed."""
+        self._event("stage-kept", stage=name, number=number, total=total)
+        self.say(f"[{number:>2}/{total}] {name:<12} kept     unchanged")
+
+    def progress(self, progress: Progress) -> None:
+        """Take the running stage's progress; show it where and when it helps."""
+        if not self._stage:
+            return
+        self._stage.progress = progress
+        now = time.monotonic()
+        if self.mode != "terminal" and now - self._told >= _PLAIN_SECONDS:
+            self._told = now
+            self._report(self._stage)
+
+    def line(self, line: str) -> None:
+        """Take a line of a command's own output; shown with --verbose."""
+        if self.verbose and self.mode != "json":
+            print(line, flush=True)  # noqa: T201
+        self.beat()
+
+    def beat(self) -> None:
+        """Tell of a long stage that has no progress to report, so that it does not look dead."""
+        if self._stage:
+            self.progress(self._stage.progress)
+
+    def say(self, text: str) -> None:
+        """Print a line for people; a pipeline reads events instead."""
+        if self.mode != "json":
+            self._terminal.print(Text(text))
+
+    def note(self, text: str) -> None:
+        """Print something worth knowing."""
+        self._event("note", text=text)
+        self.say(f"        note: {text}")
+
+    def warn(self, text: str) -> None:
+        """Print something that must not be overlooked."""
+        self._event("warning", text=text)
+        if self.mode != "json":
+            bar = "!" * 78
+            self._terminal.print(Text(f"{bar}\nWARNING: {text}\n{bar}", style="bold yellow"))
+
+    def result(self, kind: str, **data: Any) -> None:  # noqa: ANN401  JSON data
+        """Send a result event to a pipeline; people get theirs from say()."""
+        self._event(kind, **data)
+
+    def error(self, problem: ContainError) -> None:
+        """Show a failure: as an event, or on standard error."""
+        self._event("error", **problem.as_dict())
+        if self.mode != "json":
+            Terminal(stderr=True, highlight=False, soft_wrap=True).print(
+                Text(f"error: {problem}", style="bold red" if sys.stderr.isatty() else "")
+            )
+
+    def _line(self) -> Text:
+        stage = self._stage
+        if not stage:
+            return Text("")
+        filled = round(stage.progress.fraction * _BAR)
+        bar = "━" * filled + "╌" * (_BAR - filled)
+        return Text(f"[{stage.number:>2}/{stage.total}] {stage.name:<12} {bar} {stage.describe()}")
+
+    def _report(self, stage: Stage) -> None:
+        self._event(
+            "progress",
+            stage=stage.name,
+            fraction=round(stage.progress.fraction, 3),
+            doing=stage.progress.doing,
+            elapsed=round(stage.elapsed, 1),
+            remaining=None if stage.remaining is None else round(stage.remaining, 1),
+        )
+        self.say(f"[{stage.number:>2}/{stage.total}] {stage.name:<12} {stage.describe()}")
+
+    def _finish(self, stage: Stage, how: str) -> None:
+        self._event(f"stage-{how}", stage=stage.name, elapsed=round(stage.elapsed, 3))
+        spent = duration(stage.elapsed)
+        self.say(f"[{stage.number:>2}/{stage.total}] {stage.name:<12} {how:<8} {spent}")
+
+    def _event(self, kind: str, **data: Any) -> None:  # noqa: ANN401  JSON data
+        if self.mode == "json":
+            _write(sys.stdout, {"event": kind, **data})
+
+
+def _write(stream: IO[str], data: dict[str, Any]) -> None:
+    stream.write(json.dumps(data, ensure_ascii=False) + "\n")
+    stream.flush()

@@ -1,0 +1,237 @@
+"""Report what the machine has and lacks for a build, as rows of data; nothing is changed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from contain_python import distribution, process
+from contain_python.errors import ContainError
+from contain_python.files import human_size, sorted_files
+from contain_python.model import Release
+from contain_python.recipe import Recipe
+from contain_python.toolchain import (
+    Missing,
+    Need,
+    compiler_identity,
+    missing,
+    needs,
+    usual_header,
+)
+
+Status = Literal["ok", "warn", "missing"]
+
+ARCHITECTURES = ("x86_64", "aarch64")
+
+# A PGO+LTO build of 3.13 leaves 0.5 GB in its tree (seen); the prefixes, their archives and the
+# linker's temporary files come beside it.
+_BUILD_BYTES = 2_000_000_000
+_CACHE_BYTES = 300_000_000
+_DIST_BYTES = 300_000_000
+_MEMORY_BYTES = 2_000_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One row: what was looked at, how it stands, what was found, what is needed, what to do."""
+
+    topic: str
+    status: Status
+    found: str
+    needed: str = ""
+    remedy: str = ""
+
+
+def examine(
+    recipe: Recipe, release: Release, workspace_dir: Path, cache_dir: Path, dist_dir: Path
+) -> tuple[Line, ...]:
+    """Return what a build of a release by a recipe would meet on this machine."""
+    return (
+        *_machine(),
+        _disk("workspace", workspace_dir, _BUILD_BYTES),
+        _disk("cache", cache_dir, _CACHE_BYTES),
+        _disk("dist", dist_dir, _DIST_BYTES),
+        _release(release),
+        _mirrors(recipe),
+        _cached(cache_dir),
+        _compiler(recipe),
+        *_toolchain(recipe, release),
+    )
+
+
+def _machine() -> tuple[Line, ...]:
+    return (
+        Line(topic="distribution", status="ok", found=distribution.name_of_distribution()),
+        _architecture(platform.machine()),
+        _c_library(),
+        _processors(process.cpu_count()),
+        _memory(available_memory()),
+        Line(
+            topic="this tool's Python",
+            status="ok",
+            found=f"{platform.python_version()} ({sys.executable})",
+            needed="3.11 or later",
+        ),
+        _package_manager(os.geteuid()),
+    )
+
+
+def _architecture(name: str) -> Line:
+    known = name in ARCHITECTURES
+    return Line(
+        topic="architecture",
+        status="ok" if known else "warn",
+        found=name,
+        needed=" or ".join(ARCHITECTURES),
+        remedy="" if known else "a build may work, but has not been tried on this architecture",
+    )
+
+
+def _c_library() -> Line:
+    try:
+        found = os.confstr("CS_GNU_LIBC_VERSION") or ""
+    except (ValueError, OSError):
+        found = ""
+    return Line(topic="C library", status="ok", found=found or "not glibc")
+
+
+def _processors(count: int) -> Line:
+    return Line(
+        topic="processors",
+        status="ok" if count > 1 else "warn",
+        found=str(count),
+        needed="2 or more build in reasonable time",
+    )
+
+
+def available_memory() -> int:
+    """Return the bytes that a new process may use now: the kernel's estimate, or the cgroup's."""
+    text = Path("/proc/meminfo").read_text(encoding="ascii")
+    fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    available = int(fields["MemAvailable"].split()[0]) * 1024
+    limit = Path("/sys/fs/cgroup/memory.max")
+    words = limit.read_text(encoding="ascii").strip() if limit.is_file() else "max"
+    return min(available, int(words)) if words.isdigit() else available
+
+
+def _memory(available: int) -> Line:
+    enough = available >= _MEMORY_BYTES
+    return Line(
+        topic="memory",
+        status="ok" if enough else "warn",
+        found=f"{human_size(available)} available",
+        needed=f"{human_size(_MEMORY_BYTES)} for link-time optimisation",
+        remedy="" if enough else "build with --optimize pgo, or give the machine more memory",
+    )
+
+
+def _package_manager(user: int) -> Line:
+    manager = distribution.machine_manager()
+    name = manager.program if manager else "no package manager known here"
+    able = bool(manager) and user == 0
+    return Line(
+        topic="installing packages",
+        status="ok" if able else "warn",
+        found=f"{name}, running as " + ("root" if user == 0 else f"user {user}"),
+        needed="a known package manager and root, for --install-deps only",
+        remedy="" if able else "have missing packages installed by someone who may",
+    )
+
+
+def _disk(topic: str, path: Path, wanted: int) -> Line:
+    place = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(place).free
+    writable = os.access(place, os.W_OK)
+    enough = free >= wanted
+    return Line(
+        topic=f"{topic} directory",
+        status="ok" if writable and enough else "missing",
+        found=f"{path}: {human_size(free)} free" + ("" if writable else ", not writable"),
+        needed=f"{human_size(wanted)}, writable",
+        remedy="" if writable and enough else f"free some space, or choose another --{topic} DIR",
+    )
+
+
+def _release(release: Release) -> Line:
+    newer = release.superseded_by
+    return Line(
+        topic="release",
+        status="warn" if newer else "ok",
+        found=f"CPython {release.version}" + (f", superseded by {newer}" if newer else ""),
+        remedy=f"build {newer} unless {release.version} is meant" if newer else "",
+    )
+
+
+def _mirrors(recipe: Recipe) -> Line:
+    mirrors = recipe.download.mirrors
+    return Line(
+        topic="mirrors",
+        status="ok" if mirrors else "missing",
+        found=", ".join(mirrors) + " (not contacted)" if mirrors else "none",
+        needed="one that has the release, unless it is in the cache",
+        remedy="" if mirrors else "name one under [download] mirrors in contain.toml",
+    )
+
+
+def _cached(cache_dir: Path) -> Line:
+    files = list(sorted_files(cache_dir)) if cache_dir.is_dir() else []
+    size = sum(path.stat().st_size for path in files)
+    return Line(
+        topic="cache content",
+        status="ok",
+        found=f"{len(files)} file(s), {human_size(size)}" if files else "empty",
+    )
+
+
+def _compiler(recipe: Recipe) -> Line:
+    try:
+        return Line(topic="compiler", status="ok", found=compiler_identity(recipe))
+    except ContainError as failure:
+        return Line(topic="compiler", status="missing", found=failure.what, remedy=failure.remedy)
+
+
+def _toolchain(recipe: Recipe, release: Release) -> tuple[Line, ...]:
+    try:
+        lacking = {item.need.name: item for item in missing(recipe, release)}
+    except ContainError as failure:
+        return (
+            Line(topic="libraries", status="missing", found=failure.what, remedy=failure.remedy),
+        )
+    return tuple(_need(need, lacking.get(need.name)) for need in needs(recipe, release))
+
+
+def _need(need: Need, lacking: Missing | None) -> Line:
+    if lacking is None:
+        return Line(topic=need.name, status="ok", found=version_of(need), needed=need.why)
+    return Line(
+        topic=need.name,
+        status="warn" if need.optional else "missing",
+        found=lacking.found,
+        needed=need.why + (" (optional)" if need.optional else ""),
+        remedy=distribution.commands_here(need.packages),
+    )
+
+
+def version_of(need: Need) -> str:
+    """Return the version of what meets a need: pkg-config's word, the package, or the path."""
+    if need.library is None:
+        path = Path(shutil.which(need.command) or need.command)
+        return distribution.distribution_package_of(path.resolve()) or str(path)
+    if version := _pkg_config_version(need.library.pkg_config):
+        return version
+    header = usual_header(need.library.headers[0])
+    return (distribution.distribution_package_of(header) if header else None) or "found"
+
+
+def _pkg_config_version(package: str) -> str:
+    if not package or not shutil.which("pkg-config"):
+        return ""
+    try:
+        return process.output(["pkg-config", "--modversion", package]).strip()
+    except ContainError:
+        return ""

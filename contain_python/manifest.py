@@ -1,0 +1,110 @@
+"""The manifest beside each tarball: everything that went in, and everything that is in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from contain_python import __version__, process
+from contain_python.elf import read_elf
+from contain_python.files import sorted_files
+from contain_python.ledger import by_rule, read_changes
+from contain_python.model import Archive, FlavourName, Prefix, Verified
+from contain_python.recipe import Recipe
+from contain_python.structure import unstructure
+from contain_python.toolchain import distribution_package_of
+from contain_python.workspace import Workspace
+
+FORMAT = 1
+_STAGES = ("relocate", "strip", "byte-compile")
+
+
+def manifest_text(
+    recipe: Recipe,
+    workspace: Workspace,
+    verified: Verified,
+    item: Archive,
+    tarball: dict[str, str | int],
+) -> str:
+    """Return the manifest of one archive as JSON. It holds no duration and no path of the build."""
+    prefix = verified.archives.flavours.runtime
+    data = {
+        "format": FORMAT,
+        "kind": item.kind,
+        "tool": {"name": "contain-python", "version": __version__},
+        "release": _release(prefix),
+        "source_date_epoch": prefix.source.epoch,
+        "patches": unstructure(prefix.source.patches),
+        "prefix": prefix.prefix,
+        "optimize": recipe.build.optimize,
+        "libpython": recipe.build.libpython,
+        "configure": _neutral(prefix.built.configured.command, prefix),
+        "make": [word for word in prefix.built.make_command if not word.startswith("-j")],
+        "compiler": prefix.built.configured.compiler,
+        "machine": prefix.built.configured.machine,
+        "tarball": tarball,
+        "tar": {"sha256": item.sha256, "size": item.size},
+        "files": _files(item),
+    }
+    if item.kind in ("runtime", "builder"):
+        name: FlavourName = "runtime" if item.kind == "runtime" else "builder"
+        flavour = verified.archives.flavours.prefix(name)
+        data["libraries"] = linked_libraries(flavour, recipe.compiler.cc)
+        data["ledger"] = _ledger(workspace, name)
+        data["checks"] = unstructure(verified.results(name))
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
+def _release(prefix: Prefix) -> dict[str, Any]:
+    data: dict[str, Any] = unstructure(prefix.release)
+    data["superseded"] = bool(prefix.release.superseded_by)
+    return data
+
+
+def _neutral(command: tuple[str, ...], prefix: Prefix) -> list[str]:
+    return [word.replace(str(prefix.source.root), prefix.release.source_name) for word in command]
+
+
+def _files(item: Archive) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    with tarfile.open(item.path) as tar:
+        for member in tar:
+            row: dict[str, Any] = {"path": member.name, "mode": f"{member.mode:o}"}
+            content = tar.extractfile(member) if member.isreg() else None
+            if content:
+                digest = hashlib.file_digest(content, "sha256")  # type: ignore[arg-type]
+                row |= {"size": member.size, "sha256": digest.hexdigest()}
+            elif member.issym():
+                row["link"] = member.linkname
+            rows.append(row)
+    return rows
+
+
+def linked_libraries(prefix: Prefix, compiler: str) -> list[dict[str, str | None]]:
+    """Return the libraries outside the prefix that its ELF files need, with their packages."""
+    inside = {path.name for path in sorted_files(prefix.root)}
+    needed: set[str] = set()
+    for path in sorted_files(prefix.root):
+        facts = read_elf(path)
+        if facts:
+            needed |= set(facts.needed)
+    return [
+        {"soname": soname, "package": _package(soname, compiler)}
+        for soname in sorted(needed - inside)
+    ]
+
+
+def _package(soname: str, compiler: str) -> str | None:
+    found = process.output([compiler, f"-print-file-name={soname}"]).strip()
+    return distribution_package_of(Path(found)) if found.startswith("/") else None
+
+
+def _ledger(workspace: Workspace, name: FlavourName) -> list[dict[str, str | int]]:
+    rows: list[dict[str, str | int]] = []
+    for stage in (*_STAGES, f"prune-{name}"):
+        for rule, (files, size) in by_rule(read_changes(workspace.ledgers, stage)).items():
+            rows.append({"stage": stage, "rule": rule, "files": files, "bytes": size})
+    return rows

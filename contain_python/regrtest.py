@@ -1,0 +1,142 @@
+"""Run CPython's own regression tests against an extracted flavour, and judge the failures.
+
+The tests are the release's own, laid beside a copy of the flavour; a failure passes only if
+`regrtest.toml` explains it by name, and an explanation that no failure needs is told as well.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
+
+from contain_python import process
+from contain_python.errors import CheckError, UsageError
+from contain_python.extraction import extract
+from contain_python.files import copy_tree, write_whole
+from contain_python.model import FLAVOURS, FlavourName, Prefix, Progress
+from contain_python.process import CommandFailed, Line
+from contain_python.recipe import Recipe, read_toml
+from contain_python.structure import structure
+
+_PROGRESS = re.compile(r"\[ *(\d+)/(\d+)(?:/(\d+))?\] (\S+)")
+_HEADING = re.compile(r"(\d+) tests? (failed|skipped|OK|altered|re-run)|\d+ .*:$|^All \d+ tests OK")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """Why a test of CPython's cannot pass: for which versions (a specifier) and flavours."""
+
+    test: str
+    why: str
+    series: str = ""
+    flavours: tuple[FlavourName, ...] = FLAVOURS
+
+    def covers(self, version: str, flavour: FlavourName) -> bool:
+        """Return whether this is about the given version and flavour."""
+        specifiers = SpecifierSet(self.series, prereleases=True)
+        return flavour in self.flavours and specifiers.contains(version)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ExplanationFile:
+    failure: tuple[Explanation, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """How the regression tests went: names of test files."""
+
+    ran: int
+    explained: tuple[Explanation, ...]
+    unexplained: tuple[str, ...]
+    needless: tuple[Explanation, ...]
+
+
+def read_explanations(path: Path) -> tuple[Explanation, ...]:
+    """Return the explained failures. Raises RecipeError."""
+    data = read_toml(path, "it is part of the project")
+    return structure(_ExplanationFile, data, path.name).failure
+
+
+def lay_tests(source: Path, relocated: Prefix, prefix: Prefix) -> None:
+    """Lay the release's tests, and the extension modules that only tests use, into a prefix."""
+    series = prefix.release.series
+    stdlib = f"lib/python{series}"
+    for folder in ("test", "ctypes/test", "distutils/tests", "unittest/test", "lib2to3/tests"):
+        tests = source / "Lib" / folder
+        if tests.is_dir() and (prefix.root / stdlib / folder).parent.is_dir():
+            copy_tree(tests, prefix.root / stdlib / folder)
+    dynload = f"{stdlib}/lib-dynload"
+    for module in sorted((relocated.root / dynload).glob("*.so")):
+        target = prefix.root / dynload / module.name
+        if not target.exists():
+            shutil.copyfile(module, target)
+
+
+def run_tests(  # noqa: PLR0913  what to run, and how
+    prefix: Prefix,
+    place: Path,
+    log: Path,
+    *,
+    jobs: int,
+    tests: tuple[str, ...],
+    progress: Callable[[Progress], None],
+    on_line: Line,
+) -> tuple[int, tuple[str, ...]]:
+    """Run regrtest in the directory `place`; return how many tests ran, and which failed."""
+    lines: list[str] = []
+
+    def watch(line: str) -> None:
+        lines.append(line)
+        on_line(line)
+        if match := _PROGRESS.search(line):
+            done, total = int(match[1]), int(match[2])
+            progress(Progress(fraction=done / total, doing=f"{done} of {total}: {match[4]}"))
+
+    log.unlink(missing_ok=True)
+    command = [prefix.executable, "-m", "test", f"-j{jobs}", "--timeout=900", *tests]
+    try:
+        process.run(
+            [*command, f"--tempdir={place}"],
+            cwd=place,
+            log=log,
+            environment={"HOME": str(place), "LC_ALL": "C.UTF-8", "PATH": _path(prefix)},
+            on_line=watch,
+        )
+    except CommandFailed:
+        if not failures(lines):
+            raise
+    ran = sum(1 for line in lines if _PROGRESS.search(line))
+    return ran, failures(lines)
+
+
+def failures(lines: list[str]) -> tuple[str, ...]:
+    """Return the tests under the heading "N tests failed:" in what regrtest printed last."""
+    found: list[str] = []
+    listing = False
+    for line in lines:
+        if re.match(r"\d+ tests? failed", line):
+            found, listing = [], True
+        elif listing and line.startswith("    "):
+            found += line.split()
+        else:
+            listing = False
+    return tuple(sorted(found))
+
+
+def judge(
+    ran: int, failed: tuple[str, ...], explanations: tuple[Explanation, ...], everything: bool
+) -> Verdict:
+    """Hold the failures against their explanations; `everything` says that no test was left out."""
+    names = {explanation.test for explanation in explanations}
+    return Verdict(
+        ran=ran,
+        explained=tuple(item for item in explanations if item.test in failed),
+        unexplained=tuple(name for name in failed if name not in names),
+        needless=tuple(item for item in explanations if everything and item.test not in failed),
+    )

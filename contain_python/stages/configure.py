@@ -1,0 +1,115 @@
+"""Run CPython's configure with flags decided here, and refuse a tree that would lack modules."""
+
+from __future__ import annotations
+
+import re
+
+from contain_python import process
+from contain_python.errors import ToolchainError
+from contain_python.extensions import promised, refuse_missing
+from contain_python.model import ConfiguredTree, SourceTree
+from contain_python.process import Line
+from contain_python.recipe import Recipe
+from contain_python.toolchain import compiler_identity
+from contain_python.workspace import Workspace
+
+#: Hardening of the interpreter and its own extension modules (docs/explanation.md).
+HARDENING_CFLAGS = (
+    "-fstack-protector-strong",
+    "-fstack-clash-protection",
+    "-U_FORTIFY_SOURCE",
+    "-D_FORTIFY_SOURCE=2",
+)
+HARDENING_LDFLAGS = ("-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack")
+ARCHITECTURE_CFLAGS = {
+    "x86_64": ("-fcf-protection=full", "-fno-omit-frame-pointer", "-mno-omit-leaf-frame-pointer"),
+    "aarch64": ("-mbranch-protection=standard", "-fno-omit-frame-pointer"),
+}
+
+_STATE = re.compile(r"checking for stdlib extension module (\S+)\.\.\. (\S+)")
+
+
+def target_machine(recipe: Recipe) -> str:
+    """Return what the compiler compiles for, such as x86_64-linux-gnu. Raises ToolchainError."""
+    return process.output([recipe.compiler.cc, "-dumpmachine"], error=ToolchainError).strip()
+
+
+def configure_argv(recipe: Recipe, tree: SourceTree, machine: str) -> tuple[str, ...]:
+    """Return the configure line; `machine` is the compiler's target, such as x86_64-linux-gnu."""
+    optimize = recipe.build.optimize
+    options = [
+        "./configure",
+        f"--prefix={recipe.build.prefix}",
+        f"--build={machine}",
+        "--enable-option-checking=fatal",
+        "--enable-loadable-sqlite-extensions",
+        "--with-ensurepip=no",
+        "--without-static-libpython",
+        "--with-system-expat",
+        "--with-system-libmpdec=no",
+        "--with-dbmliborder=gdbm",
+        "--with-lto=full" if "lto" in optimize else "--with-lto=no",
+    ]
+    if "pgo" in optimize:
+        options.append("--enable-optimizations")
+    disabled = [f"py_cv_module_{name}=n/a" for name in recipe.modules.disabled]
+    return (*options, *recipe.compiler.configure, *disabled, *_variables(recipe, tree, machine))
+
+
+def _variables(recipe: Recipe, tree: SourceTree, machine: str) -> tuple[str, ...]:
+    architecture = machine.split("-", maxsplit=1)[0]
+    position = "-fPIC" if recipe.build.libpython == "both" else "-fPIE"
+    cflags = (
+        *HARDENING_CFLAGS,
+        *ARCHITECTURE_CFLAGS.get(architecture, ()),
+        position,
+        "-gno-record-gcc-switches",
+        f"-ffile-prefix-map={tree.root}={tree.release.source_name}",
+        *recipe.compiler.cflags,
+    )
+    ldflags = (
+        *HARDENING_LDFLAGS,
+        "-Wl,--as-needed",
+        "-Wl,--build-id=sha1",
+        *recipe.compiler.ldflags,
+    )
+    return (
+        f"CC={recipe.compiler.cc}",
+        f"CXX={recipe.compiler.cxx}",
+        f"CFLAGS_NODIST={' '.join(cflags)}",
+        f"LDFLAGS_NODIST={' '.join(ldflags)}",
+    )
+
+
+def configure(
+    recipe: Recipe, workspace: Workspace, tree: SourceTree, on_line: Line
+) -> ConfiguredTree:
+    """Configure the tree. Raises CompileError, or ToolchainError if modules would be missing."""
+    machine = target_machine(recipe)
+    command = configure_argv(recipe, tree, machine)
+    states: dict[str, str] = {}
+
+    def watch(line: str) -> None:
+        if match := _STATE.match(line):
+            states[match[1]] = match[2]
+        on_line(line)
+
+    log = workspace.log("configure")
+    process.run(
+        command,
+        cwd=tree.root,
+        log=log,
+        on_line=watch,
+        environment={"SOURCE_DATE_EPOCH": str(tree.epoch)},
+        remedy=f"read {log} and {tree.root / 'config.log'}",
+    )
+    # 3.11's configure does not know every module: what it does not name, make will show.
+    built = {name for name, state in states.items() if state == "yes"}
+    refuse_missing(recipe, tree.release, {name for name in states if states[name] == "missing"})
+    return ConfiguredTree(
+        source=tree,
+        machine=machine,
+        command=command,
+        compiler=compiler_identity(recipe),
+        extensions=tuple(sorted(built | promised(recipe, tree.release))),
+    )

@@ -1,0 +1,51 @@
+"""Make the flavours: a copy of the prefix each, less what the recipe's rules remove from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from contain_python.files import copy_tree, remove_tree, sorted_entries, whole_directory
+from contain_python.ledger import Ledger
+from contain_python.model import FLAVOURS, FlavourName, Flavours, Prefix
+from contain_python.recipe import Recipe
+from contain_python.records import update_records
+from contain_python.removal import apply_rules
+from contain_python.workspace import Workspace
+
+
+def prune(
+    recipe: Recipe, workspace: Workspace, compiled: Prefix, debug: Path
+) -> tuple[Flavours, Ledger, Ledger]:
+    """Return both flavours and what was removed from each. Raises RecipeError."""
+    ledgers = [_prune_one(recipe, workspace, compiled, name) for name in FLAVOURS]
+    runtime, builder = (
+        Prefix(
+            built=compiled.built, root=workspace.place(f"flavours/{name}"), prefix=compiled.prefix
+        )
+        for name in FLAVOURS
+    )
+    return Flavours(runtime=runtime, builder=builder, debug=debug), *ledgers
+
+
+def _prune_one(recipe: Recipe, workspace: Workspace, compiled: Prefix, name: FlavourName) -> Ledger:
+    ledger = Ledger(f"prune-{name}")
+    rules = tuple(rule for rule in recipe.prune if name in rule.flavours)
+    with whole_directory(workspace.place(f"flavours/{name}")) as root:
+        copy_tree(compiled.root, root)
+        apply_rules(root, rules, compiled.release.version, ledger)
+        _drop_orphans(root, ledger)
+        update_records(root, ledger)
+    return ledger
+
+
+def _drop_orphans(root: Path, ledger: Ledger) -> None:
+    """Remove byte-code whose source was removed, then directories with nothing left in them."""
+    for cached in sorted(root.glob("lib/**/__pycache__/*.pyc")):
+        source = cached.parent.parent / f"{cached.name.split('.')[0]}.py"
+        if not source.exists():
+            ledger.remove(root, cached, "orphan-byte-code", "its source was removed")
+    for path in sorted(sorted_entries(root), reverse=True):
+        # An empty lib-dynload must stay: every start would warn without it.
+        empty = path.is_dir() and not path.is_symlink() and not any(path.iterdir())
+        if empty and path.name not in ("lib-dynload", "site-packages"):
+            remove_tree(path)

@@ -1,0 +1,210 @@
+"""Make an installed Python derive its prefix at run time, wherever it is moved.
+
+What each rewrite does, and why it is needed, is told in docs/relocation.md.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from contain_python.files import copy_tree, sorted_files, whole_directory, write_whole
+from contain_python.ledger import Ledger
+from contain_python.model import Prefix
+from contain_python.records import update_records
+from contain_python.workspace import Workspace
+
+#: Variables that name a program: what a user's machine has, not what this one was built with.
+PORTABLE_PROGRAMS = {
+    "CC": "cc",
+    "CXX": "c++",
+    "LINKCC": "cc",
+    "LDSHARED": "cc",
+    "LDCXXSHARED": "c++",
+    "BLDSHARED": "cc",
+    "AR": "ar",
+    "CPP": "cc",
+}
+
+_LAUNCHER = """\
+#!/bin/sh
+'''exec' "$(dirname -- "$(readlink -f -- "$0")")/{python}" "$0" "$@"
+' '''
+"""
+
+_SYSCONFIG = '''\
+"""Build-time variables; the prefix is wherever this file stands."""
+import os
+
+_P = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+build_time_vars = {{
+{items}
+}}
+'''
+
+
+def relocate(workspace: Workspace, installed: Prefix) -> tuple[Prefix, Ledger]:
+    """Copy the installed tree and rewrite every file that names the prefix or the build."""
+    with whole_directory(workspace.place("relocated")) as root:
+        copy_tree(installed.root, root)
+        rewriter = _Rewriter(root, installed)
+        rewriter.run()
+    return (
+        Prefix(built=installed.built, root=workspace.place("relocated"), prefix=installed.prefix),
+        rewriter.ledger,
+    )
+
+
+class _Rewriter:
+    def __init__(self, root: Path, installed: Prefix) -> None:
+        self.root = root
+        self.prefix = installed.prefix
+        self.series = installed.release.series
+        self.build = str(installed.source.root)
+        self.source_name = installed.release.source_name
+        self.ledger = Ledger("relocate")
+
+    def run(self) -> None:
+        library = self.root / "lib" / f"python{self.series}"
+        self._each(library.glob("_sysconfigdata_*.py"), "sysconfig", self._sysconfigdata)
+        self._each(library.glob("config-*/Makefile"), "makefile", self._makefile)
+        self._each(library.glob("build-details.json"), "build-details", self._build_details)
+        self._each((self.root / "lib/pkgconfig").glob("*.pc"), "pkg-config", self._pkg_config)
+        self._each(self.root.glob(f"bin/python{self.series}-config"), "config", self._config)
+        for path in sorted(library.glob("_sysconfig_vars_*.json")):
+            self.ledger.remove(
+                self.root,
+                path,
+                "sysconfig-json",
+                "JSON cannot derive a prefix, and nothing reads it",
+            )
+        self._scripts()
+        update_records(self.root, self.ledger)
+
+    def _each(self, found: Iterable[Path], rule: str, rewrite: Callable[[str], str]) -> None:
+        for path in sorted(p for p in found if not p.is_symlink()):
+            self._replace(path, rule, rewrite(path.read_text(encoding="utf-8")))
+
+    def _replace(self, path: Path, rule: str, text: str) -> None:
+        before = path.stat()
+        if path.read_bytes() != text.encode():
+            write_whole(path, text, mode=before.st_mode & 0o777)
+            self.ledger.changed(self.root, path, rule, _WHY[rule], before.st_size)
+
+    def _neutral(self, text: str) -> str:
+        return text.replace(self.build, self.source_name)
+
+    def _derived(self, text: str, expression: str) -> str:
+        return expression.join(split_at_prefix(text, self.prefix))
+
+    def _sysconfigdata(self, text: str) -> str:
+        return render_sysconfigdata(portable(load_sysconfigdata(self._neutral(text))), self.prefix)
+
+    def _makefile(self, text: str) -> str:
+        text = re.sub(
+            r"^(CC|CXX|AR|LINKCC|LDSHARED|LDCXXSHARED|BLDSHARED)=(\s*)(\S.*)$",
+            lambda match: f"{match[1]}={match[2]}{_portable_line(match[1], match[3])}",
+            self._neutral(text),
+            flags=re.MULTILINE,
+        )
+        derived = "prefix=\t\t$(abspath $(dir $(lastword $(MAKEFILE_LIST)))/../../..)"
+        text = re.sub(r"^prefix=.*$", lambda _: derived, text, flags=re.MULTILINE)
+        return self._derived(text, "$(prefix)")
+
+    def _build_details(self, text: str) -> str:
+        data = json.loads(text)
+        relative = _relative_paths(data, self.prefix)
+        assert isinstance(relative, dict)  # noqa: S101  for mypy: data is an object
+        relative["base_prefix"] = "../.."
+        return json.dumps(relative, indent=2) + "\n"
+
+    def _pkg_config(self, text: str) -> str:
+        text = re.sub(r"^prefix=.*$", "prefix=${pcfiledir}/../..", text, flags=re.MULTILINE)
+        return self._derived(text, "${prefix}")
+
+    def _config(self, text: str) -> str:
+        derived = 'prefix_real=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")'
+        text = text.replace('prefix_real=$(installed_prefix "$0")', derived)
+        return self._derived(self._neutral(text), "${prefix_real}")
+
+    def _scripts(self) -> None:
+        shebang = f"#!{self.prefix}/bin/python"
+        for path in list(sorted_files(self.root)):
+            with path.open("rb") as stream:
+                if stream.read(len(shebang)) != shebang.encode():
+                    continue
+            if path.parent.name == "bin":
+                first = _LAUNCHER.format(python=f"python{self.series}")
+            else:
+                first = f"#!/usr/bin/env python{self.series}\n"
+            body = path.read_text(encoding="utf-8").split("\n", 1)[1]
+            self._replace(path, "shebang", first + body)
+
+
+_WHY = {
+    "sysconfig": "the prefix is derived from the file's own place; compilers have portable names",
+    "makefile": "the prefix is derived from the file's own place; compilers have portable names",
+    "build-details": "paths are relative to the file (PEP 739)",
+    "pkg-config": "the prefix is derived from ${pcfiledir}",
+    "config": "the prefix is derived from the script's own place, through links",
+    "shebang": "the interpreter is found beside the script, through links",
+}
+
+
+def load_sysconfigdata(text: str) -> dict[str, str | int]:
+    """Return the variables of a generated `_sysconfigdata` module, which may span many literals."""
+    namespace: dict[str, dict[str, str | int]] = {}
+    exec(compile(text, "_sysconfigdata", "exec"), namespace)  # noqa: S102  our own build wrote it
+    return namespace["build_time_vars"]
+
+
+def portable(variables: dict[str, str | int]) -> dict[str, str | int]:
+    """Return sysconfig's variables with program names that any machine has."""
+    return {
+        name: _portable_line(name, value)
+        if name in PORTABLE_PROGRAMS and isinstance(value, str)
+        else value
+        for name, value in variables.items()
+    }
+
+
+def _portable_line(name: str, line: str) -> str:
+    words = line.split()
+    if name in ("LDSHARED", "LDCXXSHARED", "BLDSHARED"):
+        return f"{PORTABLE_PROGRAMS[name]} -shared"
+    if name == "CPP":
+        return f"{PORTABLE_PROGRAMS[name]} -E"
+    return PORTABLE_PROGRAMS[name] if words else line
+
+
+def render_sysconfigdata(variables: dict[str, str | int], prefix: str) -> str:
+    """Return a `_sysconfigdata` module whose values follow the place where it stands."""
+    items = [
+        f"{name!r}: {_expression(value, prefix)}," for name, value in sorted(variables.items())
+    ]
+    return _SYSCONFIG.format(items="\n".join(items))
+
+
+def _expression(value: str | int, prefix: str) -> str:
+    if not isinstance(value, str) or prefix not in value:
+        return repr(value)
+    parts = split_at_prefix(value, prefix)
+    return " + _P + ".join(repr(part) for part in parts).removeprefix("'' + ").removesuffix(" + ''")
+
+
+def split_at_prefix(text: str, prefix: str) -> list[str]:
+    """Split a text at each mention of the prefix, whole path components only."""
+    return re.split(re.escape(prefix) + r"(?![\w.+-])", text)
+
+
+def _relative_paths(value: object, prefix: str) -> object:
+    if isinstance(value, dict):
+        return {key: _relative_paths(item, prefix) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_relative_paths(item, prefix) for item in value]
+    if isinstance(value, str) and value.startswith(prefix + "/"):
+        return "." + value.removeprefix(prefix)
+    return value

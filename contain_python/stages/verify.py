@@ -1,0 +1,146 @@
+"""Judge a finished Python, ours or not, on a copy of its own: a tarball is extracted first."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from contain_python.checks import elf, environments, modules, permissions, relocation, text
+from contain_python.errors import CheckError, PackError, UsageError
+from contain_python.extraction import extract
+from contain_python.files import copy_tree, remove_tree, sorted_entries
+from contain_python.model import CheckResult, FlavourName, Progress
+from contain_python.rules import Rules
+from contain_python.subject import Subject, inspect
+
+Check = Callable[[Subject, Rules], CheckResult]
+
+#: In this order: what only reads comes before what runs the Python and moves it.
+_CHECKS: tuple[tuple[str, Check], ...] = (
+    ("reading ELF files", elf.check),
+    ("looking at owners and modes", permissions.check),
+    ("searching for build paths", text.check),
+    ("importing every module", modules.check),
+    ("moving it", relocation.check),
+    ("making virtual environments", environments.check),
+)
+
+#: Prefixes that Python shares with everything else, and what in them is its own.
+_SHARED = ("/usr", "/usr/local")
+_PARTS = (
+    "bin/python3*",
+    "bin/pip3*",
+    "bin/pydoc3*",
+    "bin/idle3*",
+    "bin/2to3*",
+    "include/python3*",
+    "lib/python3.*",
+    "lib/libpython3*",
+    "lib/pkgconfig/python*",
+)
+
+
+@contextmanager
+def opened(
+    path: Path,
+    *,
+    flavour: FlavourName | None = None,
+    configured_prefix: str = "",
+    build_paths: tuple[str, ...] = (),
+) -> Iterator[Subject]:
+    """Yield the Python of a tarball or prefix as a copy, which is removed afterwards.
+
+    Raises CheckError if there is no Python, SourceError if the tarball is damaged or hostile.
+    """
+    with _own_directory() as directory:
+        place = directory / "first"
+        place.mkdir(mode=0o755)
+        if path.is_dir():
+            _copy(path, place)
+        elif path.is_file():
+            _extract(path, place)
+        else:
+            raise UsageError(f"there is no file or directory {path}")
+        yield inspect(
+            place,
+            flavour=flavour,
+            configured_prefix=configured_prefix,
+            build_paths=build_paths,
+        )
+
+
+def judge(
+    subject: Subject, rules: Rules, progress: Callable[[Progress], None]
+) -> tuple[CheckResult, ...]:
+    """Return what each check found, telling before each what is being done."""
+    results = []
+    for number, (doing, check) in enumerate(_CHECKS):
+        progress(Progress(fraction=number / len(_CHECKS), doing=doing))
+        results.append(check(subject, rules))
+    progress(Progress(fraction=1.0, doing="verified"))
+    return tuple(results)
+
+
+@contextmanager
+def _own_directory() -> Iterator[Path]:
+    """Yield a temporary directory that any user may enter, and remove it, read-only or not."""
+    # Resolved, as the interpreter too will name its place without symbolic links.
+    directory = Path(tempfile.mkdtemp(prefix="contain-verify-")).resolve()
+    directory.chmod(0o755)
+    try:
+        yield directory
+    finally:
+        remove_tree(directory)
+
+
+def _extract(archive: Path, place: Path) -> None:
+    try:
+        extract(archive, place)
+    except OSError as problem:
+        raise PackError(
+            f"cannot extract {archive} to judge it",
+            found=str(problem),
+            remedy="see that there is room in the temporary directory (TMPDIR)",
+        ) from problem
+
+
+def _copy(prefix: Path, place: Path) -> None:
+    try:
+        if str(prefix.resolve()) in _SHARED:
+            _copy_parts(prefix.resolve(), place)
+        else:
+            copy_tree(prefix, place)
+    except (shutil.Error, OSError) as problem:
+        raise CheckError(
+            f"cannot copy {prefix} to judge the copy",
+            found=str(problem),
+            remedy="a Python consists of readable files, directories and links: remove the others,"
+            " and see that there is room in the temporary directory (TMPDIR)",
+        ) from problem
+    if os.geteuid() == 0:
+        _copy_owners(prefix, place)
+
+
+def _copy_parts(prefix: Path, place: Path) -> None:
+    for pattern in _PARTS:
+        for source in sorted(prefix.glob(pattern)):
+            target = place / source.relative_to(prefix)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir() and not source.is_symlink():
+                copy_tree(source, target)
+            else:
+                shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _copy_owners(prefix: Path, place: Path) -> None:
+    """Give the copy the owners of the original; the modes again, as chown clears some."""
+    for copied in (place, *sorted_entries(place)):
+        status = (prefix / copied.relative_to(place)).lstat()
+        os.chown(copied, status.st_uid, status.st_gid, follow_symlinks=False)
+        if not stat.S_ISLNK(status.st_mode):
+            copied.chmod(stat.S_IMODE(status.st_mode))
