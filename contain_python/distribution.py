@@ -200,7 +200,7 @@ def _dpkg(path: Path) -> str | None:
         if listed == str(path) and not owners.startswith("diversion by"):
             owner = owners.split(", ")[0]
             shown = "${Package}=${Version}"
-            return _answer("dpkg-query", "--show", f"--showformat={shown}", owner) or None
+            return _answer("dpkg-query", "--show", f"--showformat={shown}", owner).strip() or None
     return None
 
 

@@ -230,7 +230,7 @@ def stages_of(request: Request, steps: _Steps) -> Iterator[str]:
         prune,
         inputs=[recipe.prune],
         outputs=[f"flavours/{name}" for name in FLAVOURS],
-        act=lambda: steps.save(*(prune.prune(recipe, workspace, compiled, stripped.debug))),
+        act=lambda: _prune(request, steps, compiled, stripped.debug),
     )
     yield "prune"
 
@@ -283,7 +283,13 @@ def _configure(
     request: Request, console: Console, source: SourceArchive, tree: SourceTree
 ) -> ConfiguredTree:
     fresh = _pristine(request, source, tree)
-    return configure.configure(request.recipe, request.workspace, fresh, console.line)
+    return configure.configure(
+        request.recipe,
+        request.workspace,
+        fresh,
+        progress=console.progress,
+        on_line=console.line,
+    )
 
 
 def _make(
@@ -304,6 +310,11 @@ def _make(
 def _strip(request: Request, steps: _Steps, relocated: Prefix) -> _Stripped:
     prefix, debug, ledger = strip.strip(request.recipe, request.workspace, relocated)
     return steps.save(_Stripped(prefix=prefix, debug=debug), ledger)
+
+
+def _prune(request: Request, steps: _Steps, compiled: Prefix, debug: Path) -> Flavours:
+    flavours, ledgers = prune.prune(request.recipe, request.workspace, compiled, debug)
+    return steps.save(flavours, *ledgers)
 
 
 def _verify(request: Request, console: Console, archives: Archives) -> Verified:

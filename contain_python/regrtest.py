@@ -15,12 +15,10 @@ from pathlib import Path
 from packaging.specifiers import SpecifierSet
 
 from contain_python import process
-from contain_python.errors import CheckError, UsageError
-from contain_python.extraction import extract
-from contain_python.files import copy_tree, write_whole
+from contain_python.files import copy_tree
 from contain_python.model import FLAVOURS, FlavourName, Prefix, Progress
 from contain_python.process import CommandFailed, Line
-from contain_python.recipe import Recipe, read_toml
+from contain_python.recipe import read_toml
 from contain_python.structure import structure
 
 _PROGRESS = re.compile(r"\[ *(\d+)/(\d+)(?:/(\d+))?\] (\S+)")
@@ -99,13 +97,20 @@ def run_tests(  # noqa: PLR0913  what to run, and how
             progress(Progress(fraction=done / total, doing=f"{done} of {total}: {match[4]}"))
 
     log.unlink(missing_ok=True)
-    command = [prefix.executable, "-m", "test", f"-j{jobs}", "--timeout=900", *tests]
+    command: list[str | Path] = [
+        prefix.executable,
+        "-m",
+        "test",
+        f"-j{jobs}",
+        "--timeout=900",
+        *tests,
+    ]
     try:
         process.run(
             [*command, f"--tempdir={place}"],
             cwd=place,
             log=log,
-            environment={"HOME": str(place), "LC_ALL": "C.UTF-8", "PATH": _path(prefix)},
+            environment={"HOME": str(place), "LC_ALL": "C.UTF-8"},
             on_line=watch,
         )
     except CommandFailed:

@@ -106,8 +106,10 @@ class Rules:
     def excuses(self, module: str) -> bool:
         """Return whether a module, or a package above it, is not promised."""
         parts = module.split(".")
-        parents = {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
-        return bool(parents & set(self.not_promised))
+        parents = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
+        return any(
+            fnmatchcase(name, pattern) for name in parents for pattern in self.not_promised
+        )
 
 
 def rules_for(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from contain_python import process
 from contain_python.errors import ToolchainError
 from contain_python.extensions import promised, refuse_missing
-from contain_python.model import ConfiguredTree, SourceTree
+from contain_python.model import ConfiguredTree, Progress, SourceTree
 from contain_python.process import Line
 from contain_python.recipe import Recipe
 from contain_python.toolchain import compiler_identity
@@ -25,6 +26,9 @@ ARCHITECTURE_CFLAGS = {
     "x86_64": ("-fcf-protection=full", "-fno-omit-frame-pointer", "-mno-omit-leaf-frame-pointer"),
     "aarch64": ("-mbranch-protection=standard", "-fno-omit-frame-pointer"),
 }
+
+#: How many lines configure prints, for its progress (measured: 3.11 690, 3.13 786, 3.14 800).
+_LINES = 786
 
 _STATE = re.compile(r"checking for stdlib extension module (\S+)\.\.\. (\S+)")
 
@@ -82,17 +86,26 @@ def _variables(recipe: Recipe, tree: SourceTree, machine: str) -> tuple[str, ...
 
 
 def configure(
-    recipe: Recipe, workspace: Workspace, tree: SourceTree, on_line: Line
+    recipe: Recipe,
+    workspace: Workspace,
+    tree: SourceTree,
+    *,
+    progress: Callable[[Progress], None],
+    on_line: Line,
 ) -> ConfiguredTree:
     """Configure the tree. Raises CompileError, or ToolchainError if modules would be missing."""
     machine = target_machine(recipe)
     command = configure_argv(recipe, tree, machine)
     states: dict[str, str] = {}
+    lines = 0
 
     def watch(line: str) -> None:
         if match := _STATE.match(line):
             states[match[1]] = match[2]
         on_line(line)
+        nonlocal lines
+        lines += 1
+        progress(Progress(fraction=min(lines / _LINES, 0.99), doing=f"{lines} answers"))
 
     log = workspace.log("configure")
     process.run(

@@ -15,16 +15,16 @@ from contain_python.workspace import Workspace
 
 def prune(
     recipe: Recipe, workspace: Workspace, compiled: Prefix, debug: Path
-) -> tuple[Flavours, Ledger, Ledger]:
+) -> tuple[Flavours, tuple[Ledger, ...]]:
     """Return both flavours and what was removed from each. Raises RecipeError."""
-    ledgers = [_prune_one(recipe, workspace, compiled, name) for name in FLAVOURS]
+    ledgers = tuple(_prune_one(recipe, workspace, compiled, name) for name in FLAVOURS)
     runtime, builder = (
         Prefix(
             built=compiled.built, root=workspace.place(f"flavours/{name}"), prefix=compiled.prefix
         )
         for name in FLAVOURS
     )
-    return Flavours(runtime=runtime, builder=builder, debug=debug), *ledgers
+    return Flavours(runtime=runtime, builder=builder, debug=debug), ledgers
 
 
 def _prune_one(recipe: Recipe, workspace: Workspace, compiled: Prefix, name: FlavourName) -> Ledger:

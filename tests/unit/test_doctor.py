@@ -53,7 +53,8 @@ def test_machine_ready_for_a_build(tmp_path: Path) -> None:
 def test_missing_library_and_compiler(tmp_path: Path) -> None:
     """What is missing is a row of its own with the command for this machine."""
     script = tmp_path / "gcc"
-    script.write_text('#!/bin/sh\nexec gcc -nostdinc "$@"\n')
+    (tmp_path / "empty").mkdir()
+    script.write_text(f'#!/bin/sh\nexec gcc -nostdinc -isystem {tmp_path}/empty "$@"\n')
     script.chmod(0o755)
     modules = Modules(disabled=WITHOUT.disabled, optional=("_bz2",))
     found = rows(Recipe(compiler=Compiler(cc=str(script)), modules=modules), tmp_path)

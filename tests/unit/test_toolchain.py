@@ -21,9 +21,11 @@ def release(version: str) -> Release:
     return Release(version=version, filename="", size=0, sha256="", date="", verified="")
 
 
-def recipe(cc: str | Path = "gcc", modules: Modules = WITHOUT, **flags: tuple[str, ...]) -> Recipe:
+def recipe(
+    cc: str | Path = "gcc", modules: Modules = WITHOUT, cflags: tuple[str, ...] = ()
+) -> Recipe:
     """Return a recipe with a compiler of the test's choice."""
-    return Recipe(compiler=Compiler(cc=str(cc), **flags), modules=modules)
+    return Recipe(compiler=Compiler(cc=str(cc), cflags=cflags), modules=modules)
 
 
 def script(path: Path, text: str) -> Path:
@@ -39,8 +41,10 @@ def names(items: tuple[toolchain.Missing, ...]) -> set[str]:
 
 @pytest.fixture
 def blind(tmp_path: Path) -> Path:
-    """Return a compiler that looks for headers nowhere."""
-    return script(tmp_path / "gcc", f'exec {shutil.which("gcc")} -nostdinc "$@"')
+    """Return a compiler that looks for headers in an empty directory only."""
+    (tmp_path / "empty").mkdir()
+    flags = f"-nostdinc -isystem {tmp_path}/empty"
+    return script(tmp_path / "gcc", f'exec {shutil.which("gcc")} {flags} "$@"')
 
 
 @pytest.fixture
@@ -220,7 +224,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tools / name).symlink_to(shutil.which(name) or name)
     (tools / "patch").unlink()
     monkeypatch.setenv("PATH", str(tools))
-    monkeypatch.setattr(distribution.os, "geteuid", lambda: 0)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
     return tools
 
 
@@ -263,7 +267,7 @@ def test_installing_needs_root(
 ) -> None:
     """An ordinary user is told the command for someone who may; nothing is started."""
     script(machine / "apt-get", f"echo called >{tmp_path}/calls")
-    monkeypatch.setattr(distribution.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(ToolchainError, match="--install-deps needs root") as caught:
         toolchain.install_deps(recipe(), release("3.13.15"), tmp_path / "log")
     assert caught.value.remedy.endswith("apt-get install --no-install-recommends patch")
