@@ -181,6 +181,11 @@ def _doctor(console: Console, given: dict[str, Any]) -> None:
     commands.doctor(commands.Options(**given), console)
 
 
+def _regrtest(console: Console, given: dict[str, Any]) -> None:
+    flavour, tests = given.pop("flavour"), given.pop("tests")
+    commands.run_regrtest(commands.Options(**given), console, flavour, tests)
+
+
 def collection(argv: list[str]) -> Collection:
     """Return every task, in the order in which a newcomer should read them."""
     tasks = [_stage_task("build-python")]
@@ -197,6 +202,15 @@ def collection(argv: list[str]) -> Collection:
             {"path": "", **_BUILD},
             ("path",),
             {"path": "a path below the prefix, such as bin/pip3"},
+        )
+    )
+    tasks.append(
+        make_task(
+            "regrtest",
+            _regrtest,
+            "Run CPython's own regression tests against a flavour of the build.",
+            {"flavour": "runtime", "tests": "", **_BUILD},
+            help={"flavour": "runtime or builder", "tests": 'only these, as "test_os test_ssl"'},
         )
     )
     namespace = Collection()

@@ -163,7 +163,7 @@ def _release(release: Release) -> Line:
         topic="release",
         status="warn" if newer else "ok",
         found=f"CPython {release.version}" + (f", superseded by {newer}" if newer else ""),
-        remedy=f"build {newer} unless {release.version} is meant" if newer else "",
+        remedy=f"lock and build {newer}, unless {release.version} is meant" if newer else "",
     )
 
 

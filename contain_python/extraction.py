@@ -24,7 +24,18 @@ from contain_python.errors import SourceError
 MAX_MEMBERS = 200_000
 MAX_BYTES = 4_000_000_000
 
-_DAMAGE = (tarfile.TarError, lzma.LZMAError, zlib.error, zstandard.ZstdError, EOFError)
+#: No file is from a time further than this from 1970, in seconds.
+_MAX_TIME = 2.0**40
+
+#: What reading a damaged archive raises.
+DAMAGE = (
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    lzma.LZMAError,
+    zlib.error,
+    zstandard.ZstdError,
+    EOFError,
+)
 
 
 @contextmanager
@@ -33,7 +44,7 @@ def open_tar(archive: Path) -> Iterator[tarfile.TarFile]:
     try:
         with decompressed(archive) as stream, tarfile.open(fileobj=stream) as tar:
             yield tar
-    except (*_DAMAGE, gzip.BadGzipFile) as problem:
+    except DAMAGE as problem:
         raise SourceError(
             f"{archive} is not a whole tar archive",
             expected="a tar, plain or compressed with gzip, xz or zstd",
@@ -81,7 +92,7 @@ def extract(archive: Path, target: Path) -> int:
     times are kept; owners too when we are root.
     """
     with open_tar(archive) as tar:
-        members = tar.getmembers()
+        members = _members(tar, archive)
         refuse_hostile(members, archive)
         if hasattr(tarfile, "fully_trusted_filter"):
             tar.extractall(target, members, filter="fully_trusted")  # noqa: S202  judged above
@@ -90,17 +101,43 @@ def extract(archive: Path, target: Path) -> int:
     return int(max((member.mtime for member in members), default=0))
 
 
+def _members(tar: tarfile.TarFile, archive: Path) -> list[tarfile.TarInfo]:
+    """Return all headers of a whole tar, and see that it is whole to its last byte.
+
+    A negative size must be found before the next header is looked for: it may lead in circles
+    (CVE-2025-8194). tarfile takes a damaged header, and a missing one, for the end.
+    """
+    members: list[tarfile.TarInfo] = []
+    for member in tar:
+        if member.size < 0 or not abs(member.mtime) < _MAX_TIME:
+            raise _hostile(archive, f"member {member.name!r}: an impossible size or time")
+        members.append(member)
+        if len(members) > MAX_MEMBERS:
+            raise _hostile(archive, f"more than {MAX_MEMBERS} members: absurdly large")
+    assert tar.fileobj is not None  # noqa: S101  for mypy: it is open
+    tar.fileobj.seek(tar.offset)
+    if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.ReadError("the end of the archive is missing")
+    while tar.fileobj.read(1 << 20):
+        pass  # Only at the very end do gzip and xz compare their checksums.
+    return members
+
+
 def refuse_hostile(members: list[tarfile.TarInfo], archive: Path) -> None:
     """Raise SourceError at the first member that must not be extracted."""
     total = sum(member.size for member in members)
-    if len(members) > MAX_MEMBERS or total > MAX_BYTES:
+    if total > MAX_BYTES:
         raise _hostile(archive, f"{len(members)} members of {total} bytes: absurdly large")
     seen: dict[str, tarfile.TarInfo] = {}
+    above: set[str] = {"."}
     for member in members:
         problem = _problem(member, seen)
+        if not problem and not member.isdir() and _normal(member.name) in above:
+            problem = "its name is that of a directory"
         if problem:
             raise _hostile(archive, f"member {member.name!r}: {problem}")
         seen[_normal(member.name)] = member
+        above.update(str(parent) for parent in PurePosixPath(member.name).parents)
 
 
 def _problem(  # noqa: PLR0911  one line a rule

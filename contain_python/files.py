@@ -85,7 +85,7 @@ def remove_tree(path: Path) -> None:
 
 def sorted_entries(root: Path) -> Iterator[Path]:
     """Yield everything below `root` (directories, files, links) in one fixed order."""
-    for child in sorted(root.iterdir(), key=lambda entry: entry.name.encode()):
+    for child in sorted(root.iterdir(), key=lambda entry: os.fsencode(entry.name)):
         yield child
         if child.is_dir() and not child.is_symlink():
             yield from sorted_entries(child)

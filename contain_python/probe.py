@@ -44,10 +44,11 @@ class Outcome:
         """Return why it failed, in one line: the last thing it said, and how it ended."""
         lines = [line.strip() for line in (self.stderr or self.stdout).splitlines()]
         said = [line for line in lines if line]
-        return f"{said[-1]} ({self._end})" if said else self._end
+        return f"{said[-1]} ({self.end})" if said else self.end
 
     @property
-    def _end(self) -> str:
+    def end(self) -> str:
+        """Return how it ended, whatever it said."""
         if self.status is None:
             return "no end within the time limit"
         if self.status < 0:

@@ -16,13 +16,12 @@ from packaging.specifiers import SpecifierSet
 
 from contain_python import process
 from contain_python.files import copy_tree
-from contain_python.model import FLAVOURS, FlavourName, Prefix, Progress
+from contain_python.model import FLAVOURS, FlavourName, Progress
 from contain_python.process import CommandFailed, Line
 from contain_python.recipe import read_toml
 from contain_python.structure import structure
 
 _PROGRESS = re.compile(r"\[ *(\d+)/(\d+)(?:/(\d+))?\] (\S+)")
-_HEADING = re.compile(r"(\d+) tests? (failed|skipped|OK|altered|re-run)|\d+ .*:$|^All \d+ tests OK")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,23 +60,24 @@ def read_explanations(path: Path) -> tuple[Explanation, ...]:
     return structure(_ExplanationFile, data, path.name).failure
 
 
-def lay_tests(source: Path, relocated: Prefix, prefix: Prefix) -> None:
-    """Lay the release's tests, and the extension modules that only tests use, into a prefix."""
-    series = prefix.release.series
+def lay_tests(library: Path, relocated: Path, root: Path, series: str) -> None:
+    """Lay the release's tests (from `library`, its Lib) into a prefix.
+
+    With them come the extension modules that only tests use, from the tree that still has them.
+    """
     stdlib = f"lib/python{series}"
     for folder in ("test", "ctypes/test", "distutils/tests", "unittest/test", "lib2to3/tests"):
-        tests = source / "Lib" / folder
-        if tests.is_dir() and (prefix.root / stdlib / folder).parent.is_dir():
-            copy_tree(tests, prefix.root / stdlib / folder)
-    dynload = f"{stdlib}/lib-dynload"
-    for module in sorted((relocated.root / dynload).glob("*.so")):
-        target = prefix.root / dynload / module.name
+        tests = library / folder
+        if tests.is_dir() and (root / stdlib / folder).parent.is_dir():
+            copy_tree(tests, root / stdlib / folder)
+    for module in sorted((relocated / stdlib / "lib-dynload").glob("*.so")):
+        target = root / stdlib / "lib-dynload" / module.name
         if not target.exists():
             shutil.copyfile(module, target)
 
 
 def run_tests(  # noqa: PLR0913  what to run, and how
-    prefix: Prefix,
+    python: Path,
     place: Path,
     log: Path,
     *,
@@ -98,7 +98,7 @@ def run_tests(  # noqa: PLR0913  what to run, and how
 
     log.unlink(missing_ok=True)
     command: list[str | Path] = [
-        prefix.executable,
+        python,
         "-m",
         "test",
         f"-j{jobs}",

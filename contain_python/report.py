@@ -9,6 +9,7 @@ from contain_python.errors import CheckError
 from contain_python.files import human_size
 from contain_python.findings import grouped
 from contain_python.model import Artifact, CheckResult, Finding
+from contain_python.regrtest import Verdict
 from contain_python.structure import unstructure
 
 
@@ -54,4 +55,23 @@ def show_artifacts(console: Console, artifacts: tuple[Artifact, ...]) -> None:
         console.say(
             f"{artifact.path}\n        {human_size(artifact.size)} packed, "
             f"{human_size(artifact.unpacked)} as a tar, sha256 {artifact.sha256}"
+        )
+
+
+def show_verdict(console: Console, verdict: Verdict) -> None:
+    """Show how CPython's own tests went. Raises CheckError for a failure nothing explains."""
+    console.result("regrtest", **unstructure(verdict))
+    console.say(f"{verdict.ran} test files ran")
+    for item in verdict.explained:
+        console.say(f"  explained: {item.test}: {item.why}")
+    for item in verdict.needless:
+        console.note(f"{item.test} passes, though regrtest.toml explains why it would not")
+    for name in verdict.unexplained:
+        console.say(f"  FAILED: {name}")
+    if verdict.unexplained:
+        raise CheckError(
+            f"{len(verdict.unexplained)} of CPython's own tests fail without an explanation",
+            expected="every failure mended, or explained by name in regrtest.toml",
+            found=", ".join(verdict.unexplained),
+            remedy="read the log beside the others in the workspace",
         )

@@ -107,9 +107,7 @@ class Rules:
         """Return whether a module, or a package above it, is not promised."""
         parts = module.split(".")
         parents = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
-        return any(
-            fnmatchcase(name, pattern) for name in parents for pattern in self.not_promised
-        )
+        return any(fnmatchcase(name, pattern) for name in parents for pattern in self.not_promised)
 
 
 def rules_for(

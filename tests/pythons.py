@@ -33,7 +33,8 @@ _LEFT_OUT = (
 _FACTS = """
 import json, sys, sysconfig
 print(json.dumps([f"{sys.version_info[0]}.{sys.version_info[1]}",
-                  sysconfig.get_path("stdlib"), sysconfig._get_sysconfigdata_name()]))
+                  sysconfig.get_path("stdlib"), sysconfig._get_sysconfigdata_name(),
+                  sysconfig.get_config_var("WHEEL_PKG_DIR")]))
 """
 
 #: Enough of Python.h for the extension module that the checks build (stable since 3.8).
@@ -58,7 +59,7 @@ _VARIABLES = """\
 build_time_vars = {
     "CC": "gcc", "AR": "ar", "LDSHARED": "gcc -shared", "CFLAGS": "-O1", "CCSHARED": "-fPIC",
     "CXX": "g++", "LDCXXSHARED": "g++ -shared", "ARFLAGS": "rcs", "SHLIB_SUFFIX": ".so",
-    "EXT_SUFFIX": ".so", "prefix": "/opt/built/python",
+    "EXT_SUFFIX": ".so", "WHEEL_PKG_DIR": None, "prefix": "/opt/built/python",
 }
 import sys
 build_time_vars["prefix"] = sys.base_prefix
@@ -88,7 +89,7 @@ def make_python(prefix: Path) -> Subject:
     system = Path("/usr/bin/python3")
     base = str(system if system.exists() else sys._base_executable)  # type: ignore[attr-defined]
     asked = subprocess.run([base, "-c", _FACTS], capture_output=True, text=True, check=True)
-    series, stdlib, data_name = json.loads(asked.stdout)
+    series, stdlib, data_name, wheels = json.loads(asked.stdout)
     target = prefix / "lib" / f"python{series}"
     ignore = shutil.ignore_patterns(*_LEFT_OUT)
     shutil.copytree(stdlib, target, ignore=ignore, copy_function=shutil.copyfile)
@@ -100,7 +101,7 @@ def make_python(prefix: Path) -> Subject:
     script(prefix / "bin" / f"python{series}-config", _CONFIG_SCRIPT.replace("{series}", series))
     (prefix / "include" / f"python{series}" / "Python.h").write_text(_HEADER)
     (prefix / "lib" / "pkgconfig" / "python3.pc").write_text(_PKG_CONFIG)
-    (target / f"{data_name}.py").write_text(_VARIABLES)
+    (target / f"{data_name}.py").write_text(_VARIABLES.replace("None", repr(wheels)))
     version = subprocess.run([base, "-V"], capture_output=True, text=True, check=True).stdout
     for path in (prefix, *prefix.rglob("*")):
         if not path.is_symlink():
@@ -134,7 +135,7 @@ def replace_text(path: Path, text: str) -> None:
 def compile_c(target: Path, *flags: str, source: str = "int main(void) { return 0; }") -> Path:
     """Compile one C source with exactly these flags, and return the result."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    command = ["gcc", "-x", "c", "-", "-o", str(target), *flags]
+    command = ["gcc", "-x", "c", "-", "-x", "none", "-o", str(target), *flags]
     subprocess.run(command, input=source, text=True, check=True, capture_output=True)
     return target
 

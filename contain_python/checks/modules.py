@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -66,18 +65,10 @@ _EXTENSION_DIRECTORY = "lib-dynload"
 _CRASHES = 10
 
 
-@dataclass(kw_only=True)
-class _Imports:
-    """What importing gave: the exception ("" for none) of each module, and the culprits."""
-
-    results: dict[str, str] = field(default_factory=dict)
-    crashes: dict[str, str] = field(default_factory=dict)
-
-
 def check(subject: Subject, rules: Rules) -> CheckResult:
     """Import every promised module of the standard library in the Python under test."""
     findings: list[Finding] = []
-    imports = _Imports()
+    imports: dict[str, str] = {}
     try:
         imports = _import_all(subject, {*public_modules(subject.stdlib), *rules.promised})
         findings += _import_findings(imports, rules)
@@ -86,11 +77,11 @@ def check(subject: Subject, rules: Rules) -> CheckResult:
     except CheckError as problem:
         states = {}
         findings.append(_does_not_start(subject, problem))
-    good = sum(not failure for failure in imports.results.values())
+    good = sum(not failure for failure in imports.values())
     fresh = sum(state not in ("missing", "stale") for state in states.values())
     return CheckResult(
         check="modules",
-        examined=f"{counted(len(imports.results), 'module')} imported, {good} without an error;"
+        examined=f"{counted(len(imports), 'module')} imported, {good} without an error;"
         f" {counted(len(states), 'source file')}, {fresh} with a valid .pyc",
         findings=tuple(findings),
     )
@@ -119,11 +110,11 @@ def _sources(directory: Path, package: str) -> Iterator[str]:
             yield from _sources(path, f"{package}{name}.")
 
 
-def _import_all(subject: Subject, names: set[str]) -> _Imports:
+def _import_all(subject: Subject, names: set[str]) -> dict[str, str]:
     """Import in one process; when a module ends it, blame that one and go on without it."""
-    imports = _Imports()
+    imports: dict[str, str] = {}
     for _ in range(_CRASHES):
-        skip = {*_left_out(names), *imports.results}
+        skip = {*_left_out(names), *imports}
         request = {"names": sorted(names), "skip": sorted(skip)}
         outcome = run_probe(
             subject.executable, "imports", request, cwd=subject.root, options=("-I", "-S", "-B")
@@ -131,8 +122,7 @@ def _import_all(subject: Subject, names: set[str]) -> _Imports:
         culprit = _collect(outcome, imports)
         if not culprit:
             return imports
-        imports.results[culprit] = f"the interpreter died: {outcome.reason}"
-        imports.crashes[culprit] = outcome.reason
+        imports[culprit] = f"the interpreter died: {outcome.end}"
     return imports
 
 
@@ -146,13 +136,13 @@ def _is_below(name: str, packages: set[str]) -> bool:
     return any(".".join(parts[:length]) in packages for length in range(1, len(parts)))
 
 
-def _collect(outcome: Outcome, imports: _Imports) -> str:
+def _collect(outcome: Outcome, imports: dict[str, str]) -> str:
     """Store the results that a probe printed, and return the module that ended it, or ""."""
     lines = [_parsed(line) for line in outcome.stdout.splitlines()]
     if not lines or not isinstance(lines[0], list):
         raise CheckError("the interpreter does not run the probe", found=outcome.reason)
     chosen, results = lines[0], [line for line in lines[1:] if line]
-    imports.results.update(dict(results))
+    imports.update(dict(results))
     remaining = chosen[len(results) :]
     return str(remaining[0]) if remaining else ""
 
@@ -164,8 +154,8 @@ def _parsed(line: str) -> Any:  # noqa: ANN401  JSON data has no narrower type
         return None
 
 
-def _import_findings(imports: _Imports, rules: Rules) -> Iterator[Finding]:
-    for name, failure in sorted(imports.results.items()):
+def _import_findings(imports: dict[str, str], rules: Rules) -> Iterator[Finding]:
+    for name, failure in sorted(imports.items()):
         if rules.excuses(name):
             if not failure:
                 yield _make.note(

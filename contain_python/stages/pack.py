@@ -15,7 +15,7 @@ from typing import IO, cast
 import zstandard
 
 from contain_python.errors import PackError
-from contain_python.extraction import decompressed
+from contain_python.extraction import DAMAGE, decompressed
 from contain_python.files import sha256, whole_file, write_whole
 from contain_python.manifest import manifest_text
 from contain_python.model import Archive, Artifact, Progress, Verified
@@ -114,8 +114,11 @@ def _compressor(raw: IO[bytes], form: Format, size: int) -> Iterator[IO[bytes]]:
 
 def _prove(target: Path, item: Archive) -> None:
     """See that the tarball decompresses to the archive that was verified."""
-    with decompressed(target) as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+    try:
+        with decompressed(target) as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+    except DAMAGE as problem:
+        found = str(problem) or type(problem).__name__
     if found != item.sha256:
         raise PackError(
             f"{target.name} does not decompress to what was verified",

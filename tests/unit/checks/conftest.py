@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,19 +22,20 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Subject:
 
 
 @pytest.fixture
-def python(pristine: Subject, tmp_path: Path) -> Subject:
+def python(pristine: Subject) -> Iterator[Subject]:
     """Return a copy of it, open to other users; replace its files, never write into them."""
-    for directory in (tmp_path, *tmp_path.parents[:3]):
-        if directory.stat().st_uid == os.geteuid():
-            directory.chmod(directory.stat().st_mode | 0o111)
-    root = tmp_path / "python"
-    shutil.copytree(pristine.root, root, symlinks=True, copy_function=os.link)
-    return replace(
-        pristine,
-        root=root,
-        executable=root / pristine.relative(pristine.executable),
-        stdlib=root / pristine.relative(pristine.stdlib),
-    )
+    # Not in tmp_path, whose parents pytest closes to other users.
+    with tempfile.TemporaryDirectory(prefix="contain-test-") as name:
+        directory = Path(name).resolve()
+        directory.chmod(0o755)
+        root = directory / "python"
+        shutil.copytree(pristine.root, root, symlinks=True, copy_function=os.link)
+        yield replace(
+            pristine,
+            root=root,
+            executable=root / pristine.relative(pristine.executable),
+            stdlib=root / pristine.relative(pristine.stdlib),
+        )
 
 
 @pytest.fixture

@@ -1,0 +1,2 @@
+/* The toy's configuration. */
+#define TOY_PYTHON 1

@@ -1,0 +1,221 @@
+"""Files: whole or not at all, one order, and trees that go away whatever their modes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from values import write
+
+from contain_python import files
+
+NOBODY = 65534
+
+
+class Broken(Exception):  # noqa: N818
+    """What goes wrong in the middle."""
+
+
+@contextmanager
+def as_nobody(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Work inside a folder as a user whom directory modes bind; root is not."""
+    monkeypatch.chdir(folder)
+    if os.geteuid() != 0:
+        yield
+        return
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_hash_of_a_file(tmp_path: Path) -> None:
+    """The hash is SHA-256 in lower-case hexadecimal."""
+    (tmp_path / "a").write_bytes(b"abc")
+    assert files.sha256(tmp_path / "a") == hashlib.sha256(b"abc").hexdigest()
+
+
+def test_file_is_written_with_its_directories_and_mode(tmp_path: Path) -> None:
+    """Text is UTF-8, the mode is the given one whatever the umask, parents are made."""
+    former = os.umask(0o077)
+    try:
+        files.write_whole(tmp_path / "a/b/c", "ä\n", mode=0o755)
+        files.write_whole(tmp_path / "a/b/d", b"\xff")
+    finally:
+        os.umask(former)
+    assert (tmp_path / "a/b/c").read_bytes() == b"\xc3\xa4\n"
+    assert stat.S_IMODE((tmp_path / "a/b/c").stat().st_mode) == 0o755
+    assert stat.S_IMODE((tmp_path / "a/b/d").stat().st_mode) == 0o644
+    assert sorted(os.listdir(tmp_path / "a/b")) == ["c", "d"]
+
+
+def test_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    """A write that breaks off midway leaves the old content and no temporary file."""
+    path = write(tmp_path / "a", "old")
+
+    def break_off() -> None:
+        with files.whole_file(path) as stream:
+            stream.write(b"half of the n")
+            stream.flush()
+            raise Broken
+
+    with pytest.raises(Broken):
+        break_off()
+    assert path.read_text(encoding="utf-8") == "old"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When even the last flush to the disk fails, the old file is still there, alone."""
+    path = write(tmp_path / "a", "old")
+
+    def refuse(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="No space left"):
+        files.write_whole(path, "new")
+    assert path.read_text(encoding="utf-8") == "old"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_file_appears_only_when_complete(tmp_path: Path) -> None:
+    """While it is written, nothing stands under the name."""
+    with files.whole_file(tmp_path / "a") as stream:
+        stream.write(b"new")
+        assert not (tmp_path / "a").exists()
+    assert (tmp_path / "a").read_bytes() == b"new"
+
+
+def test_link_is_replaced_not_followed(tmp_path: Path) -> None:
+    """Writing to a link's name replaces the link and leaves its target alone."""
+    target = write(tmp_path / "target", "precious")
+    (tmp_path / "link").symlink_to(target)
+    files.write_whole(tmp_path / "link", "new")
+    assert target.read_text(encoding="utf-8") == "precious"
+    assert not (tmp_path / "link").is_symlink()
+
+
+def test_directory_replaces_the_old_one_when_complete(tmp_path: Path) -> None:
+    """A filled directory takes the place of the former one, of which nothing stays."""
+    write(tmp_path / "d/old")
+    with files.whole_directory(tmp_path / "d") as aside:
+        write(aside / "new")
+        assert (tmp_path / "d/old").exists()
+    assert os.listdir(tmp_path / "d") == ["new"]
+    assert os.listdir(tmp_path) == ["d"]
+
+
+def test_directory_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
+    """An error while filling leaves the old directory and nothing aside."""
+    write(tmp_path / "d/old")
+
+    def break_off() -> None:
+        with files.whole_directory(tmp_path / "d") as aside:
+            write(aside / "deep/new").parent.chmod(0o555)
+            raise Broken
+
+    with pytest.raises(Broken):
+        break_off()
+    assert os.listdir(tmp_path / "d") == ["old"]
+    assert os.listdir(tmp_path) == ["d"]
+
+
+def test_leavings_of_a_killed_run_are_cleared(tmp_path: Path) -> None:
+    """What a run that was killed had put aside does not get into the next result."""
+    write(tmp_path / ".d.new/leaving")
+    with files.whole_directory(tmp_path / "d") as aside:
+        assert not list(aside.iterdir())
+    assert not list((tmp_path / "d").iterdir())
+
+
+def test_copy_keeps_modes_times_and_links(tmp_path: Path) -> None:
+    """A copied tree has the modes, the times and the links of its model, dangling ones too."""
+    source = write(tmp_path / "s/bin/tool", "x", mode=0o751)
+    os.utime(source, (1000, 2000))
+    (tmp_path / "s/link").symlink_to("bin/tool")
+    (tmp_path / "s/dangling").symlink_to("nowhere")
+    (tmp_path / "s/dir").symlink_to("bin")
+    (tmp_path / "t").mkdir()
+    files.copy_tree(tmp_path / "s", tmp_path / "t")
+    status = (tmp_path / "t/bin/tool").stat()
+    assert (stat.S_IMODE(status.st_mode), int(status.st_mtime)) == (0o751, 2000)
+    assert os.readlink(tmp_path / "t/link") == "bin/tool"
+    assert os.readlink(tmp_path / "t/dangling") == "nowhere"
+    assert (tmp_path / "t/dir").is_symlink()
+
+
+def test_read_only_tree_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Directories without write access, and files in them, go away for an ordinary user too."""
+    write(tmp_path / "tree/deep/deeper/file", mode=0o444)
+    with as_nobody(tmp_path, monkeypatch):
+        for name in ("tree/deep/deeper", "tree/deep", "tree"):
+            Path(name).chmod(0o555)
+        with pytest.raises(PermissionError):
+            Path("tree/deep/deeper/file").unlink()
+        files.remove_tree(Path("tree"))
+    assert os.listdir(tmp_path) == []
+
+
+def test_removing_links_leaves_their_targets(tmp_path: Path) -> None:
+    """A link to a directory is removed as a link, alone or inside a tree."""
+    precious = write(tmp_path / "precious/file")
+    (tmp_path / "link").symlink_to("precious")
+    write(tmp_path / "tree/x")
+    (tmp_path / "tree/link").symlink_to("../precious")
+    precious.parent.chmod(0o750)
+    for name in ("link", "tree", "precious/file", "absent"):
+        files.remove_tree(tmp_path / name)
+    assert os.listdir(tmp_path) == ["precious"]
+    assert stat.S_IMODE(precious.parent.stat().st_mode) == 0o750
+    (tmp_path / "dangling").symlink_to("nowhere")
+    files.remove_tree(tmp_path / "dangling")
+    assert not (tmp_path / "dangling").is_symlink()
+
+
+def test_order_is_of_bytes(tmp_path: Path) -> None:
+    """The order is that of the names' bytes, directories before what they hold, made how ever."""
+    names = ["é", "z", "Z", "a", "a.b", "ü", "日本", "a/y", "a/ß", "\udcff"]
+    for name in reversed(names):
+        target = tmp_path / name
+        if name == "a":
+            target.mkdir(exist_ok=True)
+        else:
+            write(target)
+    (tmp_path / "link").symlink_to("a")
+    found = [os.fsencode(path.relative_to(tmp_path)) for path in files.sorted_entries(tmp_path)]
+    expected = ["Z", "a", "a/y", "a/ß", "a.b", "link", "z", "é", "ü", "日本", "\udcff"]
+    assert found == [os.fsencode(name) for name in expected]
+
+
+def test_only_regular_files_count(tmp_path: Path) -> None:
+    """Links and directories are no files, and do not count into the size of a tree."""
+    write(tmp_path / "d/a", "123")
+    write(tmp_path / "b", "45")
+    (tmp_path / "link").symlink_to("b")
+    assert [path.name for path in files.sorted_files(tmp_path)] == ["b", "a"]
+    assert files.tree_size(tmp_path) == 5
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (31_400_000, "31.4 MB"),
+        (1_000_000_000, "1.0 GB"),
+        (5_000_000_000_000, "5000.0 GB"),
+    ],
+)
+def test_sizes_for_people(size: int, text: str) -> None:
+    """Sizes are decimal, with one digit after the point."""
+    assert files.human_size(size) == text

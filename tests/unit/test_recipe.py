@@ -1,0 +1,165 @@
+"""The recipe: defaults, what is refused, and the file that ships."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import is_dataclass
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import pytest
+from values import write
+
+from contain_python.errors import ContainError, RecipeError, UsageError
+from contain_python.recipe import Recipe, Rule, check_prefix, parse_recipe, read_recipe
+
+SHIPPED = Path(__file__).parents[2] / "contain.toml"
+
+
+def refused(data: dict[str, object]) -> ContainError:
+    """Return the error that recipe data gives."""
+    with pytest.raises(ContainError) as caught:
+        parse_recipe(data, Path("/somewhere/contain.toml"))
+    return caught.value
+
+
+def keys_of(kind: type) -> dict[str, set[str]]:
+    """Return every table of the recipe with its keys, from the dataclasses themselves."""
+    found: dict[str, set[str]] = {kind.__name__: set()}
+    for name, hint in get_type_hints(kind).items():
+        inner = [item for item in (hint, *get_args(hint)) if is_dataclass(item)]
+        found[kind.__name__].add(name)
+        for item in inner:
+            assert isinstance(item, type)
+            found |= keys_of(item)
+    return found
+
+
+def test_shipped_recipe_is_valid() -> None:
+    """The recipe in the repository parses, and knows where its patches and lock file are."""
+    recipe = read_recipe(SHIPPED)
+    assert recipe.root == SHIPPED.parent
+    assert recipe.build.prefix == "/opt/myorg/python"
+    assert recipe.build.optimize == "pgo+lto"
+    assert recipe.strip.tests
+    assert {flavour for rule in recipe.prune for flavour in rule.flavours} == {"runtime", "builder"}
+
+
+def test_every_key_is_shown_in_the_shipped_recipe() -> None:
+    """A reader of contain.toml meets every key that there is; `root` is not one."""
+    text = SHIPPED.read_text(encoding="utf-8")
+    tables = keys_of(Recipe)
+    top = tables.pop("Recipe") - {"root"}
+    for table in top:
+        assert re.search(rf"^\[+{table}\b", text, re.MULTILINE), table
+    for kind, names in tables.items():
+        for name in names:
+            shown = re.search(rf"^(\[+\w+\.)?{name}\b", text, re.MULTILINE)
+            assert shown, f"{kind}.{name}"
+
+
+def test_defaults_equal_the_shipped_choices() -> None:
+    """An empty recipe builds what the shipped one builds, but for the lists only it can know."""
+    empty = parse_recipe({}, SHIPPED)
+    shipped = read_recipe(SHIPPED)
+    for table in ("build", "download", "pack"):
+        assert getattr(empty, table) == getattr(shipped, table)
+
+
+def test_shipped_rules_have_unique_names_and_reasons() -> None:
+    """`explain` and the ledger tell rules apart by name, so no two share one."""
+    recipe = read_recipe(SHIPPED)
+    rules = (*recipe.strip.tests, *recipe.prune)
+    assert len({rule.name for rule in rules}) == len(rules)
+    assert all(rule.why and rule.paths for rule in rules)
+    assert all(allowance.why for allowance in recipe.verify.prefix_allowed)
+
+
+def test_mistyped_keys_get_a_suggestion() -> None:
+    """A key with a typing mistake is refused and the right one named, at every depth."""
+    assert "did you mean 'build'?" in str(refused({"buidl": {}}))
+    problem = refused({"build": {"prefx": "/opt/x"}})
+    assert problem.what == "unknown key 'prefx' in contain.toml.build"
+    assert "did you mean 'prefix'?" in str(problem)
+    assert problem.exit_code == 2
+    assert "'pgo+lto'" in str(refused({"build": {"optimize": "pgo-lto"}}))
+    assert refused({"root": "/"}).what == "unknown key 'root' in contain.toml"
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["/opt/myorg/python", "/usr/local", "/opt/a_b/c+d-e.f", "/opt/..x", "/opt/x.."],
+)
+def test_plain_prefixes_pass(prefix: str) -> None:
+    """What configure and make carry unchanged is accepted."""
+    check_prefix(prefix)
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "",
+        "/",
+        "opt/python",
+        "/opt/my python",
+        "/opt/$HOME",
+        "/opt/a#b",
+        "/opt/a'b",
+        '/opt/a"b',
+        "/opt/a:b",
+        "/opt/a\\b",
+        "/opt/a\n",
+        "/opt//python",
+        "/opt/python/",
+        "/opt/../etc",
+        "/opt/./x",
+        "/opt/pythön",
+    ],
+)
+def test_prefixes_that_cannot_be_quoted_are_refused(prefix: str) -> None:
+    """Spaces, shell and make characters, dots and non-ASCII are refused, with the way out."""
+    with pytest.raises(UsageError, match="the prefix cannot be") as caught:
+        check_prefix(prefix)
+    assert "moved anywhere" in caught.value.remedy
+    with pytest.raises(UsageError):
+        parse_recipe({"build": {"prefix": prefix}}, Path("contain.toml"))
+
+
+@pytest.mark.parametrize("path", ["/etc", "../x", "lib/../../x", ""])
+def test_rules_stay_below_the_prefix(path: str) -> None:
+    """A rule cannot name anything outside the tree that it prunes."""
+    rule = {"name": "r", "why": "w", "paths": ["lib", path]}
+    assert "does not stay below the prefix" in refused({"prune": [rule]}).what
+    assert "does not stay below the prefix" in refused({"strip": {"tests": [rule]}}).what
+
+
+def test_rules_are_for_versions() -> None:
+    """A rule applies to the versions of its specifier, pre-releases included."""
+    rule = Rule(name="r", why="w", paths=("x",), series="<3.13")
+    assert rule.applies("3.12.9")
+    assert not rule.applies("3.13.0")
+    assert Rule(name="r", why="w", paths=("x",), series=">=3.13").applies("3.15.0rc2")
+    assert Rule(name="r", why="w", paths=("x",)).applies("3.15.0rc2")
+    bad = {"name": "r", "why": "w", "paths": ["x"], "series": "3.13 or so"}
+    assert refused({"prune": [bad]}).what == "rule 'r': series '3.13 or so' is not a version specifier"
+
+
+def test_unreadable_recipes(tmp_path: Path) -> None:
+    """A missing file, one that is no TOML and one that is no text are told apart."""
+    with pytest.raises(RecipeError, match="there is no file") as caught:
+        read_recipe(tmp_path / "absent.toml")
+    assert "--recipe" in caught.value.remedy
+    with pytest.raises(RecipeError, match="is not valid TOML") as caught:
+        read_recipe(write(tmp_path / "bad.toml", "[build\n"))
+    assert "line 1" in caught.value.found
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(RecipeError, match="cannot read"):
+        read_recipe(tmp_path / "binary.toml")
+    with pytest.raises(RecipeError, match="cannot read"):
+        read_recipe(tmp_path)
+
+
+def test_rules_are_frozen() -> None:
+    """What was validated cannot change under a stage's hands."""
+    with pytest.raises(AttributeError):
+        Recipe().build = Recipe().build  # type: ignore[misc]
