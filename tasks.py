@@ -1,7 +1,56 @@
 """The tasks of this project, for `invoke`; what they do stands in contain_python/cli.py."""
 
-import sys
+from __future__ import annotations
 
-from contain_python.cli import collection
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from contain_python import toolchain
+from contain_python.cli import collection, make_task
+from contain_python.console import Console
+from contain_python.errors import CheckError
+from contain_python.recipe import read_recipe
+from contain_python.releases import read_lock
+
+ROOT = Path(__file__).parent
+
+#: The checks of the project itself, the quick ones first.
+CHECKS = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("mypy",),
+    ("coverage", "erase"),
+    ("coverage", "run", "-m", "pytest"),
+    ("coverage", "combine", "--quiet"),
+    ("coverage", "report"),
+)
+
+
+def _test(console: Console, given: dict[str, Any]) -> None:
+    recipe = read_recipe(ROOT / "contain.toml")
+    release = read_lock(ROOT / "releases.lock").resolve("3.14")
+    if given["install_deps"]:
+        log = ROOT / "build" / "install-deps.log"
+        toolchain.install_deps(recipe, release, log, extra=("tests",), on_line=console.line)
+    toolchain.check(recipe, release, extra=("tests",))
+    for module, *words in CHECKS:
+        console.say(f"$ {module} {' '.join(words)}")
+        status = subprocess.run(  # noqa: S603  our own tools
+            [sys.executable, "-m", module, *words], cwd=ROOT, env=os.environ, check=False
+        ).returncode
+        if status:
+            raise CheckError(f"{module} {' '.join(words)} failed", found=f"exit status {status}")
+
 
 namespace = collection(sys.argv)
+namespace.add_task(
+    make_task(
+        "test",
+        _test,
+        "Check the project itself: style, types, and tests with coverage.",
+        {"install_deps": False, "verbose": False, "json": False},
+    )
+)

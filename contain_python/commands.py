@@ -151,7 +151,7 @@ def show_plan(request: Request, console: Console) -> None:
         ],
         "patches": [patch.name for patch in unpack.patch_files(recipe.root / "patches", release)],
         "configure": list(configure.configure_argv(recipe, tree, machine)),
-        "make": list(make.make_argv(recipe, request.jobs)),
+        "make": list(make.make_argv(recipe, request.jobs, "$(PGO_PROF_GEN_FLAG)")),
         "prefix": recipe.build.prefix,
         "workspace": str(request.workspace.root),
         "dist": str(request.workspace.dist),

@@ -143,7 +143,7 @@ class Console:
             bar = "!" * 78
             self._terminal.print(Text(f"{bar}\nWARNING: {text}\n{bar}", style="bold yellow"))
 
-    def result(self, kind: str, **data: Any) -> None:  # noqa: ANN401  JSON data
+    def result(self, kind: str, /, **data: Any) -> None:  # noqa: ANN401  JSON data
         """Send a result event to a pipeline; people get theirs from say()."""
         self._event(kind, **data)
 
@@ -179,7 +179,7 @@ class Console:
         spent = duration(stage.elapsed)
         self.say(f"[{stage.number:>2}/{stage.total}] {stage.name:<12} {how:<8} {spent}")
 
-    def _event(self, kind: str, **data: Any) -> None:  # noqa: ANN401  JSON data
+    def _event(self, kind: str, /, **data: Any) -> None:  # noqa: ANN401  JSON data
         if self.mode == "json":
             _write(sys.stdout, {"event": kind, **data})
 

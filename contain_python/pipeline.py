@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import TypeVar
 
 from contain_python import toolchain
+from contain_python.checks.modules import public_modules
 from contain_python.console import Console
 from contain_python.files import sha256
 from contain_python.keeping import Keeper
@@ -176,7 +177,7 @@ def stages_of(request: Request, steps: _Steps) -> Iterator[str]:
         "make",
         BuiltTree,
         make,
-        inputs=[make.make_argv(recipe, 0), recipe.modules.optional],
+        inputs=[make.make_argv(recipe, 0, ""), recipe.modules.optional],
         outputs=["source/python"],
         act=lambda: _make(request, console, source, configured),
     )
@@ -332,7 +333,7 @@ def _judge(
         recipe,
         name,
         request.release.version,
-        promised=prefix.built.configured.extensions,
+        promised=(*prefix.built.configured.extensions, *public_modules(prefix.source.root / "Lib")),
         cet_enforced=toolchain_has_cet(recipe.compiler.cc),
     )
     with verify.opened(

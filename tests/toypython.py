@@ -52,7 +52,7 @@ email enum filecmp fnmatch functools genericpath getopt getpass gettext glob gzi
 hmac html http importlib inspect io ipaddress json keyword linecache locale logging mimetypes
 ntpath numbers nturl2path opcode operator os pathlib pickle pkgutil platform posixpath pprint
 py_compile pydoc queue quopri random re reprlib runpy selectors shlex shutil signal site socket
-socketserver sre_compile sre_constants sre_parse stat string struct subprocess sysconfig tarfile
+socketserver sre_compile sre_constants sre_parse stat string stringprep struct subprocess sysconfig tarfile
 tempfile textwrap threading token tokenize traceback types typing urllib venv warnings weakref
 zipfile zipimport
 """.split()
@@ -241,7 +241,9 @@ def optional_modules() -> list[str]:
     """Return the modules of a standard library that the toy does not have."""
     shipped = {name.split("/")[2].removesuffix(".py") for name in _library()}
     names = set(lent().stdlib_names) - shipped - set(lent().builtin) - set(disabled_modules())
-    return sorted(names)
+    # Built into Debian's interpreter; it needs the package xml.
+    names.add("_elementtree")
+    return sorted(name for name in names if not name.startswith("_frozen_importlib"))
 
 
 def write_recipe(folder: Path, changes: Mapping[str, str] | None = None) -> Path:

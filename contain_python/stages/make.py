@@ -83,11 +83,23 @@ def was_begun(tree: ConfiguredTree) -> bool:
     return (tree.source.root / _BEGUN).exists()
 
 
-def make_argv(recipe: Recipe, jobs: int) -> tuple[str, ...]:
-    """Return the make line."""
+def make_argv(recipe: Recipe, jobs: int, generate: str) -> tuple[str, ...]:
+    """Return the make line; `generate` are the flags with which configure would instrument."""
     # -pie belongs to the executable's link alone: BLDSHARED shares every other variable.
-    linker = "$(PURIFY) $(CC)" if recipe.build.libpython == "both" else "$(PURIFY) $(CC) -pie"
-    return ("make", f"-j{jobs}", f"LINKCC={linker}", "ARFLAGS=rcsD")
+    options = [f"-j{jobs}", "LINKCC=$(PURIFY) $(CC) -pie", "ARFLAGS=rcsD"]
+    # A test program that is not installed, and costs a whole LTO link in each pass.
+    unwanted = "-o Programs/_testembed"
+    if recipe.build.optimize == "pgo+lto":
+        # Code is instrumented before LTO sees it, so the first pass does without: its counters
+        # are the same and it takes half the time.
+        options.append(f"PGO_PROF_GEN_FLAG={generate} -fno-lto")
+    return ("make", *unwanted.split(), *options, f"MAKE=make {unwanted}")
+
+
+def instrumenting_flags(makefile: str) -> str:
+    """Return the flags that configure chose for the instrumented pass, out of its Makefile."""
+    match = re.search(r"^PGO_PROF_GEN_FLAG=(.*)$", makefile, re.MULTILINE)
+    return match[1].strip() if match else ""
 
 
 def make(  # noqa: PLR0913  the stage's inputs and its two listeners
@@ -100,7 +112,8 @@ def make(  # noqa: PLR0913  the stage's inputs and its two listeners
     on_line: Line,
 ) -> BuiltTree:
     """Compile the tree. Raises CompileError; ToolchainError if a promised module is missing."""
-    command = make_argv(recipe, jobs)
+    makefile = (tree.source.root / "Makefile").read_text(encoding="utf-8")
+    command = make_argv(recipe, jobs, instrumenting_flags(makefile))
     passes = Passes(profiled="pgo" in recipe.build.optimize)
 
     def watch(line: str) -> None:
@@ -122,7 +135,13 @@ def make(  # noqa: PLR0913  the stage's inputs and its two listeners
 def shared_library_argv(command: tuple[str, ...], series: str) -> tuple[str, ...]:
     """Return the make line that links libpython3.x.so from the objects of the executable."""
     library = f"libpython{series}.so"
-    return (*command, library, f"INSTSONAME={library}.1.0", f"LDLIBRARY={library}")
+    return (
+        *command,
+        library,
+        f"INSTSONAME={library}.1.0",
+        f"LDLIBRARY={library}",
+        "SHLIBS=$(LIBS) -Wl,-rpath,'$$ORIGIN'",
+    )
 
 
 def absent_modules(root: Path, names: tuple[str, ...]) -> dict[str, str]:

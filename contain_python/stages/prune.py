@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from contain_python.build_details import update_build_details
 from contain_python.files import copy_tree, remove_tree, sorted_entries, whole_directory
 from contain_python.ledger import Ledger
 from contain_python.model import FLAVOURS, FlavourName, Flavours, Prefix
@@ -34,6 +35,7 @@ def _prune_one(recipe: Recipe, workspace: Workspace, compiled: Prefix, name: Fla
         copy_tree(compiled.root, root)
         apply_rules(root, rules, compiled.release.version, ledger)
         _drop_orphans(root, ledger)
+        update_build_details(root, ledger)
         update_records(root, ledger)
     return ledger
 

@@ -34,6 +34,15 @@ _LAUNCHER = """\
 ' '''
 """
 
+#: No first line, nor the three that pip writes for a long one, is longer (a path has 4096).
+_SHEBANG_BYTES = 8192
+
+_CONFIG_PREFIX = """\
+prefix_real=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")
+case $prefix_real in
+*[[:space:]]*) echo "$0: these flags cannot carry the spaces of $prefix_real" >&2 ;;
+esac"""
+
 _SYSCONFIG = '''\
 """Build-time variables; the prefix is wherever this file stands."""
 import os
@@ -126,21 +135,22 @@ class _Rewriter:
         return self._derived(text, "${prefix}")
 
     def _config(self, text: str) -> str:
-        derived = 'prefix_real=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")'
+        derived = _CONFIG_PREFIX
         text = text.replace('prefix_real=$(installed_prefix "$0")', derived)
         return self._derived(self._neutral(text), "${prefix_real}")
 
     def _scripts(self) -> None:
-        shebang = f"#!{self.prefix}/bin/python"
+        shebang = shebang_of(self.prefix)
         for path in list(sorted_files(self.root)):
             with path.open("rb") as stream:
-                if stream.read(len(shebang)) != shebang.encode():
-                    continue
+                match = shebang.match(stream.read(_SHEBANG_BYTES))
+            if not match:
+                continue
             if path.parent.name == "bin":
                 first = _LAUNCHER.format(python=f"python{self.series}")
             else:
                 first = f"#!/usr/bin/env python{self.series}\n"
-            body = path.read_text(encoding="utf-8").split("\n", 1)[1]
+            body = path.read_bytes()[match.end() :].decode()
             self._replace(path, "shebang", first + body)
 
 
@@ -152,6 +162,17 @@ _WHY = {
     "config": "the prefix is derived from the script's own place, through links",
     "shebang": "the interpreter is found beside the script, through links",
 }
+
+
+def shebang_of(prefix: str) -> re.Pattern[bytes]:
+    """Return what begins the scripts of a prefix, wherever it stood (DESTDIR) when they were made.
+
+    pip names the interpreter that ran it, and through /bin/sh if the path is long or has spaces.
+    """
+    python = re.escape(f"{prefix}/bin/python".encode()) + rb"[\d.]*"
+    direct = rb"#![^\s\"]*" + python + rb"(?: [^\n]*)?\n"
+    through_shell = rb"#!/bin/sh\n'''exec' [^\n]*" + python + rb"[\" ][^\n]*\n' '''\n"
+    return re.compile(direct + rb"|" + through_shell)
 
 
 def load_sysconfigdata(text: str) -> dict[str, str | int]:

@@ -28,7 +28,9 @@ COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", mode: int = 0o644) -> tarfile.TarInfo:
+def member(
+    name: str, kind: bytes = tarfile.REGTYPE, link: str = "", mode: int = 0o644
+) -> tarfile.TarInfo:
     """Return a header; regular files hold their own name."""
     info = tarfile.TarInfo(name)
     info.type, info.linkname, info.mode, info.mtime = kind, link, mode, 1000
@@ -129,9 +131,7 @@ def test_hostile_member_is_refused_before_anything_is_written(tmp_path: Path, ca
     assert reason in refused(tmp_path, members)
 
 
-@pytest.mark.parametrize(
-    "time", ["inf", "-inf", "nan", "1e30"]
-)
+@pytest.mark.parametrize("time", ["inf", "-inf", "nan", "1e30"])
 def test_impossible_times_are_refused(tmp_path: Path, time: str) -> None:
     """No file has an endless time."""
     info = member("a")
@@ -284,7 +284,14 @@ def test_flipped_bit_is_seen(tmp_path: Path, compression: str, place: float) -> 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"x", b"<!DOCTYPE html><html>not here</html>" * 100, b"\x1f\x8b", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"],
+    [
+        b"",
+        b"x",
+        b"<!DOCTYPE html><html>not here</html>" * 100,
+        b"\x1f\x8b",
+        b"\xfd7zXZ\x00",
+        b"\x28\xb5\x2f\xfd",
+    ],
     ids=["empty", "short", "html", "gzip-magic", "xz-magic", "zstd-magic"],
 )
 def test_what_is_no_tar_is_refused(tmp_path: Path, content: bytes) -> None:

@@ -141,7 +141,9 @@ def test_rules_are_for_versions() -> None:
     assert Rule(name="r", why="w", paths=("x",), series=">=3.13").applies("3.15.0rc2")
     assert Rule(name="r", why="w", paths=("x",)).applies("3.15.0rc2")
     bad = {"name": "r", "why": "w", "paths": ["x"], "series": "3.13 or so"}
-    assert refused({"prune": [bad]}).what == "rule 'r': series '3.13 or so' is not a version specifier"
+    assert (
+        refused({"prune": [bad]}).what == "rule 'r': series '3.13 or so' is not a version specifier"
+    )
 
 
 def test_unreadable_recipes(tmp_path: Path) -> None:

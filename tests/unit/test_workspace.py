@@ -1,0 +1,107 @@
+"""The workspace: its places, and that one build at a time holds it, whatever becomes of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from values import a_workspace
+
+from contain_python.errors import BusyError
+from contain_python.workspace import Workspace, default_cache
+
+HOLDER = """
+import subprocess, sys
+from pathlib import Path
+from contain_python.workspace import Workspace
+root = Path(sys.argv[1])
+with Workspace(root=root, dist=root, cache=root).held():
+    child = subprocess.Popen(["sleep", "100"], start_new_session=True)
+    print(child.pid, flush=True)
+    sys.stdin.read()
+"""
+
+
+def holder(workspace: Workspace) -> tuple[subprocess.Popen[str], int]:
+    """Start a process that holds the workspace and runs a command; return the command's id too."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(workspace.root)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    return process, int(process.stdout.readline())
+
+
+def test_places(tmp_path: Path) -> None:
+    """Everything of a build stands below its root."""
+    workspace = a_workspace(tmp_path)
+    assert workspace.log("make") == tmp_path / "work/logs/make.log"
+    assert workspace.place("source") == tmp_path / "work/source"
+    assert workspace.ledgers == tmp_path / "work/ledgers"
+
+
+def test_second_build_is_refused_with_the_first_ones_process(tmp_path: Path) -> None:
+    """While one process holds the workspace, another is told which, and what it can do."""
+    workspace = a_workspace(tmp_path)
+    process, command = holder(workspace)
+    try:
+        with pytest.raises(BusyError) as caught, workspace.held():
+            pass
+        assert caught.value.found == f"it is held by process {process.pid}"
+        assert "--workspace DIR" in caught.value.remedy
+        process.communicate("", timeout=20)
+        with workspace.held():
+            pass
+    finally:
+        os.kill(command, signal.SIGKILL)
+
+
+def test_killed_holder_lets_go(tmp_path: Path) -> None:
+    """After kill -9 the workspace is free, even while a command of that build still runs."""
+    workspace = a_workspace(tmp_path)
+    process, command = holder(workspace)
+    try:
+        process.kill()
+        process.communicate()
+        with workspace.held():
+            assert (workspace.root / "lock").read_text(encoding="utf-8") == f"{os.getpid()}\n"
+    finally:
+        os.kill(command, signal.SIGKILL)
+
+
+def test_same_process_cannot_hold_twice(tmp_path: Path) -> None:
+    """Two builds in one process are two builds; and the lock is free after an error."""
+    workspace = a_workspace(tmp_path)
+    with workspace.held(), pytest.raises(BusyError), workspace.held():
+        pass
+    with pytest.raises(ZeroDivisionError), workspace.held():
+        _ = 1 // 0
+    with workspace.held():
+        pass
+
+
+def test_unreadable_holder_is_unknown(tmp_path: Path) -> None:
+    """A lock file without a number in it still refuses."""
+    workspace = a_workspace(tmp_path)
+    with workspace.held():
+        (workspace.root / "lock").write_text("", encoding="utf-8")
+        with pytest.raises(BusyError) as caught, workspace.held():
+            pass
+    assert caught.value.found == "it is held by process unknown"
+
+
+def test_cache_follows_the_xdg_specification(monkeypatch: pytest.MonkeyPatch) -> None:
+    """XDG_CACHE_HOME wins; empty or unset means ~/.cache."""
+    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/var/cache")
+    assert default_cache() == Path("/var/cache/contain-python")
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    assert default_cache() == Path("/home/somebody/.cache/contain-python")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert default_cache() == Path("/home/somebody/.cache/contain-python")
