@@ -57,6 +57,44 @@ STAGE_HELP = {
     "build-python": "Build CPython: from a verified source to verified tarballs in dist/.",
 }
 
+#: What --help tells beside the options; --list shows the first line alone.
+TEACHING = {
+    "build-python": """
+
+Runs every stage in order: download, unpack, configure, make, install, relocate, strip,
+byte-compile, prune, archive, verify, pack. Each is a task of its own, and what did not change
+since the last run is kept.
+
+invoke build-python                                the recipe's version
+invoke build-python --python 3.14 --format xz      another one
+invoke build-python --dry-run                      only the plan
+invoke build-python --optimize none                without PGO and LTO, in three minutes
+
+Exit codes: 0 done, 2 usage or recipe, 3 source, 4 toolchain, 5 compile, 6 a check failed,
+7 disk, 130 interrupted.""",
+    "verify": """
+
+invoke verify                                      both flavours of the build
+invoke verify dist/NAME.tar.zst                    a tarball
+invoke verify /usr/local --json                    any installed Python
+
+It judges a copy: libraries, hardening, modules, relocation, left-over paths, modes, virtual
+environments. Exits 6 if a check fails.""",
+    "explain": """
+
+invoke explain bin/pip3
+invoke explain lib/python3.13/idlelib --python 3.13""",
+    "regrtest": """
+
+invoke regrtest                                    every test, against the runtime flavour
+invoke regrtest --flavour builder --tests "test_ssl test_sqlite3"
+
+A failure passes only if regrtest.toml explains it by name.""",
+    "doctor": """
+
+Exits 4 if a build could not run, and says what to install.""",
+}
+
 Body = Callable[[Console, dict[str, Any]], None]
 
 _OUTPUT = {"verbose": False, "json": False}
@@ -86,7 +124,7 @@ def make_task(  # noqa: PLR0913, PLR0917  what Invoke asks of a task
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         parameters.append(inspect.Parameter(option, kind, default=value))
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__doc__ = doc
+    run.__doc__ = doc + TEACHING.get(name, "")
     texts = {**HELP, **(help or {})}
     known = {option.replace("_", "-") for option in options}
     return Task(

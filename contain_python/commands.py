@@ -42,7 +42,7 @@ class Options:
     workspace: str = "build"
     dist: str = "dist"
     cache: str = ""
-    jobs: int = 0
+    jobs: str = ""
     offline: bool = False
     source: str = ""
     sha256: str = ""
@@ -106,8 +106,6 @@ def chosen(lock: Lock, recipe: Recipe, options: Options) -> Release:
 
 def requested(options: Options, recipe: Recipe, release: Release) -> Request:
     """Return what to build and where."""
-    if options.jobs < 0:
-        raise UsageError(f"--jobs cannot be {options.jobs}", expected="1 or more")
     return Request(
         recipe=recipe,
         release=release,
@@ -116,10 +114,19 @@ def requested(options: Options, recipe: Recipe, release: Release) -> Request:
             dist=Path(options.dist).resolve(),
             cache=Path(options.cache).resolve() if options.cache else default_cache(),
         ),
-        jobs=options.jobs or cpu_count(),
+        jobs=job_count(options.jobs),
         offline=options.offline,
         source=Path(options.source).resolve() if options.source else None,
     )
+
+
+def job_count(text: str) -> int:
+    """Return how many compilers may run at once: as asked, or one for each processor."""
+    if not text:
+        return cpu_count()
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise UsageError(f"--jobs cannot be {text!r}", expected="a whole number, 1 or more")
+    return int(text)
 
 
 def prepare(request: Request, console: Console, *, install: bool) -> None:
@@ -266,6 +273,7 @@ def run_regrtest(options: Options, console: Console, flavour: str, tests: str) -
             request.workspace.log(f"regrtest-{name}"),
             jobs=request.jobs,
             tests=tuple(tests.split()),
+            left_out=tuple(case for item in explanations for case in item.cases),
             progress=console.progress,
             on_line=console.line,
         )

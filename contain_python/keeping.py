@@ -41,7 +41,7 @@ class Keeper:
             if data["fingerprint"] != fingerprint or not all(path.exists() for path in outputs):
                 return None
             return structure(kind, data["value"], stage)
-        except (OSError, ValueError, KeyError, RecipeError):
+        except (OSError, ValueError, KeyError, TypeError, RecipeError):
             return None
 
     def keep(self, stage: str, fingerprint: str, value: object) -> None:

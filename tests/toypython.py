@@ -234,7 +234,7 @@ def _pip_wheel() -> bytes:
 def disabled_modules() -> list[str]:
     """Return the modules that need a library: the toy is built without any."""
     names = {module for entry in table().libraries for module in entry.modules}
-    return sorted(names - set(lent().builtin))
+    return sorted(names)
 
 
 def optional_modules() -> list[str]:

@@ -69,7 +69,7 @@ def test_durations_for_people(seconds: float, text: str) -> None:
         (30, 0.25, 90.0),
         (90, 0.9, 10.0),
         (10, 1.0, 0.0),
-        (1.9, 0.5, None),
+        (1.5, 0.5, None),
         (100, 0.01, None),
         (100, 0.0, None),
     ],

@@ -20,7 +20,7 @@ from pathlib import Path
 from contain_python.workspace import Workspace
 root = Path(sys.argv[1])
 with Workspace(root=root, dist=root, cache=root).held():
-    child = subprocess.Popen(["sleep", "100"], start_new_session=True)
+    child = subprocess.Popen(["sleep", "100"], stdout=subprocess.DEVNULL)
     print(child.pid, flush=True)
     sys.stdin.read()
 """
