@@ -186,7 +186,7 @@ def _templates() -> dict[str, bytes]:
 
 @functools.cache
 def _library() -> dict[str, bytes]:
-    """Return the toy's standard library, at lib/python3.X as the lent interpreter looks for it."""
+    """Return the toy's standard library."""
     stdlib = Path(lent().stdlib)
     paths = [stdlib / f"{name}.py" for name in WITH]
     paths += [path for name in WITH for path in (stdlib / name).rglob("*.py")]
@@ -200,7 +200,7 @@ def _library() -> dict[str, bytes]:
     files["ensurepip/__init__.py"] = (TEMPLATES / "Lib/ensurepip.py.in").read_bytes()
     files["ensurepip/__main__.py"] = (TEMPLATES / "Lib/ensurepip_main.py.in").read_bytes()
     files["ensurepip/_bundled/pip-1.0-py3-none-any.whl"] = _pip_wheel()
-    return {f"lib/python{lent().series}/{name}": data for name, data in files.items()}
+    return {f"Lib/{name}": data for name, data in files.items()}
 
 
 def _upstream(data: bytes) -> bytes:
@@ -239,7 +239,7 @@ def disabled_modules() -> list[str]:
 
 def optional_modules() -> list[str]:
     """Return the modules of a standard library that the toy does not have."""
-    shipped = {name.split("/")[2].removesuffix(".py") for name in _library()}
+    shipped = {name.split("/")[1].removesuffix(".py") for name in _library()}
     names = set(lent().stdlib_names) - shipped - set(lent().builtin) - set(disabled_modules())
     # Built into Debian's interpreter; it needs the package xml.
     names.add("_elementtree")

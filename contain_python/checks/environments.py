@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -47,7 +46,9 @@ def check(subject: Subject, rules: Rules) -> CheckResult:
 
 @contextmanager
 def _workplace(subject: Subject) -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="environments-", dir=subject.root.parent))
+    # A fixed name: findings quote it, and the manifest holds them.
+    directory = subject.root.parent / "contain-environments"
+    directory.mkdir(mode=0o755)
     try:
         yield directory
     finally:

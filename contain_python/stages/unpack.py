@@ -22,6 +22,7 @@ def unpack(patches: Path, workspace: Workspace, archive: SourceArchive) -> Sourc
     """
     root = workspace.place("source")
     with whole_directory(root) as aside:
+        (aside / "unpacked").mkdir()
         epoch = extract(archive.path, aside / "unpacked")
         top = _only_directory(aside / "unpacked", archive.path)
         for entry in sorted(top.iterdir()):
@@ -62,8 +63,12 @@ def _only_directory(folder: Path, archive: Path) -> Path:
 
 
 def _apply(patch: Path, root: Path, log: Path) -> AppliedPatch:
+    if not patch.stat().st_size:
+        raise SourceError(f"patch {patch.parent.name}/{patch.name} is empty", remedy="remove it")
+    # Without its option, patch leaves a .orig file wherever the lines of a hunk have moved.
+    exactly = ("--strip=1", "--fuzz=0", "--forward", "--batch", "--no-backup-if-mismatch")
     for dry in (("--dry-run",), ()):
-        command = ["patch", "--strip=1", "--fuzz=0", "--forward", "--batch", *dry]
+        command = ["patch", *exactly, *dry]
         try:
             process.run([*command, f"--input={patch.resolve()}"], cwd=root, log=log)
         except process.CommandFailed as problem:

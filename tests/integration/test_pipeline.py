@@ -361,14 +361,6 @@ def test_explain_unknown_path(built: Built) -> None:
     assert "bin/pip3" in done.stderr
 
 
-def test_verify_a_tarball(built: Built) -> None:
-    """`invoke verify TARBALL` judges a finished artifact by itself."""
-    done = invoke("verify", built.artifact("runtime"), "--json")
-    found = events(done)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert {event["passed"] for event in found if event["event"] == "check"} == {True}
-
-
 # --- how it looks -------------------------------------------------------------------------------
 
 
@@ -380,7 +372,7 @@ def test_dry_run_does_nothing(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert f"release: {version()}" in done.stdout
     assert f"sha256: {sha256(toy.source)}" in done.stdout
-    assert f"  {lent().series}/01-readme.patch" in done.stdout
+    assert "  01-readme.patch" in done.stdout
     assert f"  --prefix={PREFIX}" in done.stdout
     assert sorted(tmp_path.rglob("*")) == before
 

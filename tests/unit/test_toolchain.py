@@ -71,16 +71,16 @@ def test_every_missing_header_is_in_one_message(blind: Path) -> None:
     assert "no header stdio.h" in message
     lines = {line.split(":")[0].strip(): line for line in message.splitlines() if ":" in line}
     for manager, packages in {
-        "apt": "libbz2-dev libc6-dev libexpat1-dev libffi-dev libgdbm-dev liblzma-dev"
+        "apt": "libbz2-dev libc6-dev libffi-dev libgdbm-dev liblzma-dev"
         " libncurses-dev libreadline-dev libsqlite3-dev libssl-dev libzstd-dev linux-libc-dev"
         " uuid-dev zlib1g-dev",
-        "dnf": "bzip2-devel expat-devel gdbm-devel glibc-devel kernel-headers libffi-devel"
+        "dnf": "bzip2-devel gdbm-devel glibc-devel kernel-headers libffi-devel"
         " libuuid-devel libzstd-devel ncurses-devel openssl-devel readline-devel sqlite-devel"
         " xz-devel zlib-devel",
-        "zypper": "gdbm-devel glibc-devel libbz2-devel libexpat-devel libffi-devel"
+        "zypper": "gdbm-devel glibc-devel libbz2-devel libffi-devel"
         " libopenssl-devel libuuid-devel libzstd-devel linux-glibc-devel ncurses-devel"
         " readline-devel sqlite3-devel xz-devel zlib-devel",
-        "apk": "bzip2-dev expat-dev gdbm-dev libffi-dev linux-headers musl-dev ncurses-dev"
+        "apk": "bzip2-dev gdbm-dev libffi-dev linux-headers musl-dev ncurses-dev"
         " openssl-dev readline-dev sqlite-dev util-linux-dev xz-dev zlib-dev zstd-dev",
     }.items():
         assert lines[manager].endswith(" " + packages)
@@ -188,7 +188,7 @@ def test_series_decide_which_modules_need_libraries() -> None:
         "3.15.0rc2",
     ]
     assert [version for version, found in by_version.items() if "_crypt" in found] == ["3.11.2"]
-    assert {"_ctypes", "_ssl", "_hashlib", "zlib", "pyexpat"} <= by_version["3.13.15"]
+    assert {"_ctypes", "_ssl", "_hashlib", "zlib"} <= by_version["3.13.15"]
 
 
 def test_package_commands_for_modules() -> None:

@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 from pythons import CONFIGURED, replace_text, script
 
+from contain_python import moved_files
 from contain_python.checks import relocation
 from contain_python.checks.relocation import DIFFICULT, check
 from contain_python.model import CheckResult
+from contain_python.moving import other_user
 from contain_python.rules import Rules
+from contain_python.stale import Stale
 from contain_python.subject import Subject
 
 BUILDER = Rules(headers_promised=True)
@@ -145,8 +148,8 @@ def test_comes_back_after_an_interrupt(bare: Subject, monkeypatch: pytest.Monkey
 def test_unreadable_build_details(bare: Subject) -> None:
     """A build-details.json that is no such thing is told."""
     (bare.stdlib / "build-details.json").write_text("[]")
-    stale = relocation._Stale(old=Path("/old"), configured="")
-    (finding,) = relocation._build_details(bare, stale)
+    stale = Stale(old=Path("/old"), configured="")
+    (finding,) = moved_files.build_details(bare, stale)
     assert finding.what.startswith("cannot be read: TypeError")
 
 
@@ -163,7 +166,7 @@ def test_unreadable_build_details(bare: Subject) -> None:
 )
 def test_stale_paths(text: str, path: str) -> None:
     """A stale path is seen within other words, but not as part of a longer name."""
-    stale = relocation._Stale(old=Path("/old/place"), configured=CONFIGURED)
+    stale = Stale(old=Path("/old/place"), configured=CONFIGURED)
     assert stale.named_in(text, Path("/old/place/new")) == path
 
 
@@ -172,8 +175,8 @@ def test_other_user_needs_open_directories(tmp_path: Path, monkeypatch: pytest.M
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    user, hindrance = relocation._other_user(closed / "python")
+    user, hindrance = other_user(closed / "python")
     assert user is None
     assert str(closed) in hindrance
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert relocation._other_user(closed) == (None, "only root may run programs as another user")
+    assert other_user(closed) == (None, "only root may run programs as another user")

@@ -1,0 +1,83 @@
+"""Move a prefix and bring it back, take its write modes and give them back, choose its user."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from contain_python.files import remove_tree, sorted_entries
+from contain_python.probe import OTHER_USER
+from contain_python.subject import Subject
+
+
+@contextmanager
+def moved_to(subject: Subject, name: str) -> Iterator[Subject]:
+    """Rename the prefix to a directory beside the tree it came in, and back at the end."""
+    beside = Path(tempfile.mkdtemp(prefix="relocated-", dir=subject.root.parent))
+    beside.chmod(0o755)
+    target = beside / name
+    target.parent.mkdir(mode=0o755, parents=True)
+    mode = stat.S_IMODE(subject.root.stat().st_mode)
+    # Moving a directory changes its "..", for which its owner must be able to write it.
+    subject.root.chmod(mode | stat.S_IWUSR)
+    subject.root.rename(target)
+    target.chmod(mode)
+    try:
+        yield _at(subject, target)
+    finally:
+        target.chmod(mode | stat.S_IWUSR)
+        target.rename(subject.root)
+        subject.root.chmod(mode)
+        remove_tree(beside)
+
+
+def _at(subject: Subject, root: Path) -> Subject:
+    return replace(
+        subject,
+        root=root,
+        executable=root / subject.relative(subject.executable),
+        stdlib=root / subject.relative(subject.stdlib),
+    )
+
+
+@contextmanager
+def read_only(root: Path) -> Iterator[None]:
+    """Take everyone's right to write, and give back the real modes at the end."""
+    modes = {
+        path: stat.S_IMODE(path.stat().st_mode)
+        for path in (root, *sorted_entries(root))
+        if not path.is_symlink()
+    }
+    try:
+        for path, mode in modes.items():
+            path.chmod(mode & ~0o222)
+        yield
+    finally:
+        for path, mode in modes.items():
+            path.chmod(mode)
+
+
+@contextmanager
+def workplace(moved: Subject) -> Iterator[Path]:
+    """Yield a directory outside the prefix for links and builds, open to the other user."""
+    directory = Path(tempfile.mkdtemp(prefix="work-", dir=moved.root.parent))
+    directory.chmod(0o755)
+    try:
+        yield directory
+    finally:
+        remove_tree(directory)
+
+
+def other_user(root: Path) -> tuple[int | None, str]:
+    """Return the user to run as, or None and what hinders it."""
+    if os.geteuid() != 0:
+        return None, "only root may run programs as another user"
+    closed = [path for path in root.parents if not path.stat().st_mode & stat.S_IXOTH]
+    if closed:
+        return None, f"other users may not enter {closed[0]}; set TMPDIR to an open directory"
+    return OTHER_USER, ""
