@@ -17,7 +17,15 @@ from contain_python.errors import ToolchainError, UsageError
 from contain_python.extraction import extract
 from contain_python.ledger import read_changes
 from contain_python.mirrors import candidates
-from contain_python.model import FLAVOURS, Change, FlavourName, Release, SourceTree
+from contain_python.model import (
+    FLAVOURS,
+    Change,
+    CheckResult,
+    FlavourName,
+    Progress,
+    Release,
+    SourceTree,
+)
 from contain_python.pipeline import Request, build
 from contain_python.process import cpu_count
 from contain_python.recipe import Format, Optimize, Recipe, check_prefix, read_recipe
@@ -181,9 +189,15 @@ def verify_any(target: str, console: Console) -> None:
         raise UsageError(
             f"there is no {target}", expected="a tarball, or the prefix of an installed Python"
         )
-    with console.stage("verify", 1, 1), verify.opened(path) as subject:
-        results = verify.judge(subject, Rules(), console.progress)
+    with console.stage("verify", 1, 1):
+        console.progress(Progress(fraction=0.0, doing="making a copy to judge"))
+        results = _judged(path, console)
     show_results(console, path.name, results)
+
+
+def _judged(path: Path, console: Console) -> tuple[CheckResult, ...]:
+    with verify.opened(path) as subject:
+        return verify.judge(subject, Rules(), console.progress)
 
 
 def doctor(options: Options, console: Console) -> None:

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from contain_python.errors import RecipeError
-from contain_python.files import write_whole
+from contain_python.files import sha256, sorted_files, write_whole
 from contain_python.structure import structure, unstructure
 
 T = TypeVar("T")
@@ -55,3 +55,14 @@ class Keeper:
 
     def _stamp(self, stage: str) -> Path:
         return self._folder / f"{stage}.json"
+
+
+def tool_fingerprint() -> str:
+    """Return the SHA-256 over all of this tool's own code and data."""
+    root = Path(__file__).parent
+    lines = [
+        f"{sha256(path)}  {path.relative_to(root)}\n"
+        for path in sorted_files(root)
+        if path.suffix in {".py", ".toml"}
+    ]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -55,7 +55,9 @@ def manifest_text(
         data["libraries"] = linked_libraries(flavour, recipe.compiler.cc)
         data["ledger"] = _ledger(workspace, name)
         data["checks"] = unstructure(verified.results(name))
-    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    # The checks tell which build paths they searched for.
+    return text.replace(str(workspace.root), "$WORKSPACE")
 
 
 def _release(prefix: Prefix) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,7 +17,9 @@ from contain_python.subject import Subject
 @contextmanager
 def moved_to(subject: Subject, name: str) -> Iterator[Subject]:
     """Rename the prefix to a directory beside the tree it came in, and back at the end."""
-    beside = Path(tempfile.mkdtemp(prefix="relocated-", dir=subject.root.parent))
+    # Fixed names: findings quote them, and the manifest holds those.
+    beside = subject.root.parent / "contain-relocated"
+    beside.mkdir()
     beside.chmod(0o755)
     target = beside / name
     target.parent.mkdir(mode=0o755, parents=True)
@@ -65,7 +66,8 @@ def read_only(root: Path) -> Iterator[None]:
 @contextmanager
 def workplace(moved: Subject) -> Iterator[Path]:
     """Yield a directory outside the prefix for links and builds, open to the other user."""
-    directory = Path(tempfile.mkdtemp(prefix="work-", dir=moved.root.parent))
+    directory = moved.root.parent / "contain-work"
+    directory.mkdir()
     directory.chmod(0o755)
     try:
         yield directory

@@ -12,7 +12,7 @@ from contain_python import toolchain
 from contain_python.checks.modules import public_modules
 from contain_python.console import Console
 from contain_python.files import sha256
-from contain_python.keeping import Keeper
+from contain_python.keeping import Keeper, tool_fingerprint
 from contain_python.ledger import Ledger
 from contain_python.model import (
     FLAVOURS,
@@ -193,11 +193,14 @@ def stages_of(request: Request, steps: _Steps) -> Iterator[str]:
     )
     yield "install"
 
+    # From here on a stage takes seconds, so any change of this tool redoes it.
+    tool = tool_fingerprint()
+
     relocated = steps.keep(
         "relocate",
         Prefix,
         relocate,
-        inputs=[],
+        inputs=[tool],
         outputs=["relocated"],
         act=lambda: steps.save(*relocate.relocate(workspace, installed)),
     )
@@ -207,7 +210,7 @@ def stages_of(request: Request, steps: _Steps) -> Iterator[str]:
         "strip",
         _Stripped,
         strip,
-        inputs=[recipe.strip],
+        inputs=[tool, recipe.strip],
         outputs=["stripped", "debug"],
         act=lambda: _strip(request, steps, relocated),
     )
@@ -217,7 +220,7 @@ def stages_of(request: Request, steps: _Steps) -> Iterator[str]:
         "byte-compile",
         Prefix,
         bytecode,
-        inputs=[],
+        inputs=[tool],
         outputs=["compiled"],
         act=lambda: steps.save(
             *bytecode.byte_compile(workspace, stripped.prefix, console.progress)
@@ -229,7 +232,7 @@ def stages_of(request: Request, steps: _Steps) -> Iterator[str]:
         "prune",
         Flavours,
         prune,
-        inputs=[recipe.prune],
+        inputs=[tool, recipe.prune],
         outputs=[f"flavours/{name}" for name in FLAVOURS],
         act=lambda: _prune(request, steps, compiled, stripped.debug),
     )
@@ -239,7 +242,7 @@ def stages_of(request: Request, steps: _Steps) -> Iterator[str]:
         "archive",
         Archives,
         archive,
-        inputs=[],
+        inputs=[tool],
         outputs=["archives"],
         act=lambda: archive.archive(workspace, flavours),
     )
@@ -249,7 +252,7 @@ def stages_of(request: Request, steps: _Steps) -> Iterator[str]:
         "verify",
         Verified,
         verify,
-        inputs=[recipe.verify, recipe.modules],
+        inputs=[tool, recipe.verify, recipe.modules],
         outputs=[],
         act=lambda: _verify(request, console, archives),
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from contain_python.errors import CompileError, ContainError
+from contain_python.errors import CompileError, ContainError, PackError
 
 Line = Callable[[str], None]
 
@@ -25,6 +25,7 @@ _FIRST_ERROR = re.compile(
     r"(:\d+: (fatal )?error: |: error: |^(\S+: )?error: |fatal error|undefined reference"
     r"|^make(\[\d+\])?: \*\*\* |^\w*(Error|Exception): |No space left on device)"
 )
+_DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded")
 _LAST_LINES = 15
 _GRACE_SECONDS = 10.0
 
@@ -49,11 +50,13 @@ class _Watcher:
     on_line: Line | None
     last: deque[str] = field(default_factory=lambda: deque(maxlen=_LAST_LINES))
     first_error: str = ""
+    disk_full: bool = False
 
     def see(self, line: str) -> None:
         if self.log:
             self.log.write(line + "\n")
         self.last.append(line)
+        self.disk_full = self.disk_full or bool(_DISK_FULL.search(line))
         if not self.first_error and _FIRST_ERROR.search(line):
             self.first_error = line.strip()
         if self.on_line:
@@ -71,6 +74,8 @@ def run(  # noqa: PLR0913  each names one property of the command
 ) -> None:
     """Run a command to its end, appending its output to `log`; raise CommandFailed if it fails.
 
+    A full disk raises PackError instead, for there is nothing wrong with what was run.
+
     The command leads a process group of its own, which is ended whole when we are interrupted.
     """
     command = [str(argument) for argument in argv]
@@ -79,6 +84,12 @@ def run(  # noqa: PLR0913  each names one property of the command
             stream.write(f"$ cd {cwd}\n$ {' '.join(command)}\n")
         watcher = _Watcher(stream, on_line)
         status = _follow(command, cwd, environment, watcher)
+    if status != 0 and watcher.disk_full:
+        raise PackError(
+            f"{Path(command[0]).name} found the disk full",
+            found=watcher.first_error or watcher.last[-1],
+            remedy="free space, or choose another disk with --workspace; then run the same again",
+        )
     if status != 0:
         failure = CommandFailed(
             f"{Path(command[0]).name} failed ({_status(status)})",

@@ -114,7 +114,7 @@ class _Rewriter:
 
     def _makefile(self, text: str) -> str:
         text = re.sub(
-            r"^(CC|CXX|AR|LINKCC|LDSHARED|LDCXXSHARED|BLDSHARED)=(\s*)(\S.*)$",
+            r"^(CC|CXX|AR|LINKCC|LDSHARED|LDCXXSHARED|BLDSHARED)=([ \t]*)(\S.*)$",
             lambda match: f"{match[1]}={match[2]}{_portable_line(match[1], match[3])}",
             self._neutral(text),
             flags=re.MULTILINE,

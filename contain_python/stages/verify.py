@@ -8,6 +8,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from contain_python.checks import elf, environments, modules, permissions, relocation, text
@@ -83,7 +84,26 @@ def judge(
         progress(Progress(fraction=number / len(_CHECKS), doing=doing))
         results.append(check(subject, rules))
     progress(Progress(fraction=1.0, doing="verified"))
-    return tuple(results)
+    return tuple(_placeless(result, subject.root.parent) for result in results)
+
+
+def _placeless(result: CheckResult, place: Path) -> CheckResult:
+    """Return a result that does not name the directory of the copy, which nobody can look into."""
+
+    def told(text: str) -> str:
+        return text.replace(f"{place}/", "…/")
+
+    findings = tuple(
+        replace(
+            finding,
+            where=told(finding.where),
+            what=told(finding.what),
+            why=told(finding.why),
+            remedy=told(finding.remedy),
+        )
+        for finding in result.findings
+    )
+    return replace(result, findings=findings)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Make: its line, its progress through the passes of a build, and what must come out."""
+"""Make: its line, and what must come out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from contain_python.errors import CompileError, ToolchainError
 from contain_python.model import ConfiguredTree, Progress
 from contain_python.recipe import Build, Modules, Optimize, Recipe
 from contain_python.stages.make import (
-    Passes,
     absent_modules,
     instrumenting_flags,
     make,
@@ -21,113 +20,6 @@ from contain_python.stages.make import (
     shared_library_argv,
     was_begun,
 )
-
-GCC = "gcc -c -fno-strict-overflow -Wsign-compare -DNDEBUG -g -O3 -Wall -o Objects/{0}.o Objects/{0}.c"
-
-#: What make of CPython 3.13.15 prints with --enable-optimizations, shortened.
-BEFORE = """\
-Running code to generate profile data (this can take a while):
-# First, we need to create a clean build with profile generation
-make[1]: Entering directory '/build'
-find . -name '*.[oa]' -exec rm -f {} ';'
-touch profile-clean-stamp
-Building with support for profile generation:
-make build_all CFLAGS_NODIST=" -fprofile-generate" LDFLAGS_NODIST=" -fprofile-generate"
-"""
-TRAINING = """\
-gcc -pie -o python Programs/python.o
-./python -m test --pgo --timeout=
-Using random seed: 2112968128
-0:00:00 load avg: 1.04 Run 43 tests sequentially in a single process
-0:00:00 load avg: 1.04 [ 1/43] test_array
-0:00:02 load avg: 1.03 [ 1/43] test_array passed
-0:01:01 load avg: 1.03 [21/43] test_dict
-0:02:01 load avg: 1.91 [43/43] test_xml_etree_c
-Total duration: 2 min 5 sec
-Total test files: run=43/43
-Result: SUCCESS
-make clean-retain-profile
-"""
-AFTER = """\
-touch profile-run-stamp
-Rebuilding with profile guided optimizations:
-make build_all CFLAGS_NODIST=" -fprofile-use -fprofile-correction" LDFLAGS_NODIST=""
-"""
-
-
-def objects(number: int) -> str:
-    return "".join(GCC.format(index) + "\n" for index in range(number))
-
-
-def follow(passes: Passes, transcript: str) -> list[Progress]:
-    """Return the progress after each line that moved it."""
-    return [passes.progress() for line in transcript.splitlines() if passes.see(line)]
-
-
-def test_passes_of_a_profiled_build() -> None:
-    """Instrumenting, training and rebuilding follow each other, and progress never goes back."""
-    passes = Passes(profiled=True)
-    transcript = BEFORE + objects(340) + TRAINING + AFTER + objects(340)
-    seen = follow(passes, transcript)
-    fractions = [progress.fraction for progress in seen]
-    assert fractions == sorted(fractions)
-    assert fractions[0] == 0.0
-    assert 0.95 < fractions[-1] < 1
-    order = list(dict.fromkeys(progress.doing.split(":")[0] for progress in seen))
-    assert order == [
-        "pass 1 of 3, instrumented",
-        "pass 2 of 3, training",
-        "pass 3 of 3, optimised",
-    ]
-
-
-def test_training_moves_with_the_tests() -> None:
-    """While the tests of the training run, their number is the progress."""
-    passes = Passes(profiled=True)
-    follow(passes, BEFORE + objects(340))
-    begun = passes.progress().fraction
-    (first, *_, last) = follow(passes, TRAINING)
-    assert first.doing == "pass 2 of 3, training: 2% of the tests run"
-    assert begun <= first.fraction
-    assert last.fraction == pytest.approx(0.65)
-
-
-def test_order_of_older_makefiles() -> None:
-    """Where the training is announced after the instrumented pass, it is recognised too."""
-    lines = BEFORE.splitlines(keepends=True)
-    passes = Passes(profiled=True)
-    follow(passes, lines[5] + objects(10) + lines[0])
-    assert passes.name == "training"
-
-
-def test_plain_build_counts_its_objects() -> None:
-    """Without profile there is one pass; it is not done before make says so."""
-    passes = Passes(profiled=False)
-    assert passes.progress().fraction == 0
-    follow(passes, objects(36))
-    assert passes.progress() == Progress(fraction=pytest.approx(0.1), doing="36 files compiled")
-    follow(passes, objects(1000))
-    assert passes.progress().fraction == 0.99
-
-
-@pytest.mark.parametrize(
-    ("line", "counts"),
-    [
-        (GCC.format("x"), True),
-        ("/usr/bin/x86_64-linux-gnu-gcc-12 -pthread -c -o a.o a.c", True),
-        ("clang-19 -c a.c", True),
-        ("g++ -c a.cc", True),
-        ("gcc -shared -o a.so a.o", False),
-        ("gcc -pie -o python Programs/python.o", False),
-        ("./python -E -c 'import sys'", False),
-        ("ar rcsD libpython3.13.a a.o", False),
-        ("a.c:1:2: warning: [1/2] is odd", False),
-    ],
-)
-def test_what_counts_as_compiled(line: str, counts: bool) -> None:
-    """A compiler that makes an object counts, whatever its name; links and archives do not."""
-    assert Passes(profiled=False).see(line) is counts
-
 
 @pytest.mark.parametrize("optimize", ["none", "lto", "pgo", "pgo+lto"])
 def test_make_line(optimize: Optimize) -> None:
@@ -159,7 +51,7 @@ def test_instrumenting_flags_are_those_of_configure() -> None:
 
 MAKEFILE = """\
 all:
-\t@echo '{gcc}'
+\t@echo 'gcc -c -o a.o a.c'
 \t@printf '#!/bin/sh\\nexec {python} "$$@"\\n' >python
 \t@chmod 755 python
 \t@echo "$$SOURCE_DATE_EPOCH" >epoch
@@ -170,7 +62,7 @@ libpython3.13.so:
 
 def a_tree(root: Path, makefile: str, *extensions: str) -> ConfiguredTree:
     """Return a configured tree with this Makefile, which promises these modules."""
-    write(root / "Makefile", makefile.format(gcc=GCC.format("x"), python=sys.executable))
+    write(root / "Makefile", makefile.format(python=sys.executable))
     configured = a_prefix(root).built.configured
     return replace(configured, source=a_source(root), extensions=extensions)
 

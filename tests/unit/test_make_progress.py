@@ -1,0 +1,114 @@
+"""Progress of make: the passes of a build, recognised in what make really prints."""
+
+from __future__ import annotations
+
+import pytest
+
+from contain_python.make_progress import Passes
+from contain_python.model import Progress
+
+GCC = "gcc -c -fno-strict-overflow -Wsign-compare -DNDEBUG -g -O3 -Wall -o Objects/{0}.o Objects/{0}.c"
+
+#: What make of CPython 3.13.15 prints with --enable-optimizations, shortened.
+BEFORE = """\
+Running code to generate profile data (this can take a while):
+# First, we need to create a clean build with profile generation
+make[1]: Entering directory '/build'
+find . -name '*.[oa]' -exec rm -f {} ';'
+touch profile-clean-stamp
+Building with support for profile generation:
+make build_all CFLAGS_NODIST=" -fprofile-generate" LDFLAGS_NODIST=" -fprofile-generate"
+"""
+TRAINING = """\
+gcc -pie -o python Programs/python.o
+./python -m test --pgo --timeout=
+Using random seed: 2112968128
+0:00:00 load avg: 1.04 Run 43 tests sequentially in a single process
+0:00:00 load avg: 1.04 [ 1/43] test_array
+0:00:02 load avg: 1.03 [ 1/43] test_array passed
+0:01:01 load avg: 1.03 [21/43] test_dict
+0:02:01 load avg: 1.91 [43/43] test_xml_etree_c
+Total duration: 2 min 5 sec
+Total test files: run=43/43
+Result: SUCCESS
+make clean-retain-profile
+"""
+AFTER = """\
+touch profile-run-stamp
+Rebuilding with profile guided optimizations:
+make build_all CFLAGS_NODIST=" -fprofile-use -fprofile-correction" LDFLAGS_NODIST=""
+"""
+
+
+def objects(number: int) -> str:
+    return "".join(GCC.format(index) + "\n" for index in range(number))
+
+
+def follow(passes: Passes, transcript: str) -> list[Progress]:
+    """Return the progress after each line that moved it."""
+    return [passes.progress() for line in transcript.splitlines() if passes.see(line)]
+
+
+def test_passes_of_a_profiled_build() -> None:
+    """Instrumenting, training and rebuilding follow each other, and progress never goes back."""
+    passes = Passes(profiled=True)
+    transcript = BEFORE + objects(340) + TRAINING + AFTER + objects(340)
+    seen = follow(passes, transcript)
+    fractions = [progress.fraction for progress in seen]
+    assert fractions == sorted(fractions)
+    assert fractions[0] == 0.0
+    assert 0.95 < fractions[-1] < 1
+    order = list(dict.fromkeys(progress.doing.split(":")[0] for progress in seen))
+    assert order == [
+        "pass 1 of 3, instrumented",
+        "pass 2 of 3, training",
+        "pass 3 of 3, optimised",
+    ]
+
+
+def test_training_moves_with_the_tests() -> None:
+    """While the tests of the training run, their number is the progress."""
+    passes = Passes(profiled=True)
+    follow(passes, BEFORE + objects(340))
+    begun = passes.progress().fraction
+    (first, *_, last) = follow(passes, TRAINING)
+    assert first.doing == "pass 2 of 3, training: 2% of the tests run"
+    assert begun <= first.fraction
+    assert last.fraction == pytest.approx(0.65)
+
+
+def test_order_of_older_makefiles() -> None:
+    """Where the training is announced after the instrumented pass, it is recognised too."""
+    lines = BEFORE.splitlines(keepends=True)
+    passes = Passes(profiled=True)
+    follow(passes, lines[5] + objects(10) + lines[0])
+    assert passes.name == "training"
+
+
+def test_plain_build_counts_its_objects() -> None:
+    """Without profile there is one pass; it is not done before make says so."""
+    passes = Passes(profiled=False)
+    assert passes.progress().fraction == 0
+    follow(passes, objects(36))
+    assert passes.progress() == Progress(fraction=pytest.approx(0.1), doing="36 files compiled")
+    follow(passes, objects(1000))
+    assert passes.progress().fraction == 0.99
+
+
+@pytest.mark.parametrize(
+    ("line", "counts"),
+    [
+        (GCC.format("x"), True),
+        ("/usr/bin/x86_64-linux-gnu-gcc-12 -pthread -c -o a.o a.c", True),
+        ("clang-19 -c a.c", True),
+        ("g++ -c a.cc", True),
+        ("gcc -shared -o a.so a.o", False),
+        ("gcc -pie -o python Programs/python.o", False),
+        ("./python -E -c 'import sys'", False),
+        ("ar rcsD libpython3.13.a a.o", False),
+        ("a.c:1:2: warning: [1/2] is odd", False),
+    ],
+)
+def test_what_counts_as_compiled(line: str, counts: bool) -> None:
+    """A compiler that makes an object counts, whatever its name; links and archives do not."""
+    assert Passes(profiled=False).see(line) is counts
