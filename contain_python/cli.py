@@ -68,7 +68,7 @@ since the last run is kept.
 invoke build-python                                the recipe's version
 invoke build-python --python 3.14 --format xz      another one
 invoke build-python --dry-run                      only the plan
-invoke build-python --optimize none                without PGO and LTO, in three minutes
+invoke build-python --optimize none                without PGO and LTO, in minutes
 
 Exit codes: 0 done, 2 usage or recipe, 3 source, 4 toolchain, 5 compile, 6 a check failed,
 7 disk, 130 interrupted.""",

@@ -15,6 +15,7 @@ from contain_python.console import Console
 from contain_python.doctor import examine
 from contain_python.errors import ToolchainError, UsageError
 from contain_python.extraction import extract
+from contain_python.identity import read_identity
 from contain_python.ledger import read_changes
 from contain_python.mirrors import candidates
 from contain_python.model import (
@@ -197,7 +198,12 @@ def verify_any(target: str, console: Console) -> None:
 
 def _judged(path: Path, console: Console) -> tuple[CheckResult, ...]:
     with verify.opened(path) as subject:
-        return verify.judge(subject, Rules(), console.progress)
+        identity = read_identity(subject.stdlib)
+        if identity:
+            subject = replace(  # noqa: PLW2901  what it says of itself completes it
+                subject, flavour=identity.flavour, configured_prefix=identity.prefix
+            )
+        return verify.judge(subject, identity.rules if identity else Rules(), console.progress)
 
 
 def doctor(options: Options, console: Console) -> None:
@@ -212,7 +218,8 @@ def doctor(options: Options, console: Console) -> None:
         needed = f"  (needed: {line.needed})" if line.needed and line.status != "ok" else ""
         console.say(f"{line.status:<8} {line.topic:<22} {line.found}{needed}")
         if line.remedy and line.status != "ok":
-            console.say(f"{'':<8} {'':<22} to do: {line.remedy}")
+            remedy = line.remedy.replace("\n", "\n" + " " * 39)
+            console.say(f"{'':<8} {'':<22} to do: {remedy}")
     lacking = [line.topic for line in lines if line.status == "missing"]
     if lacking:
         raise ToolchainError(
@@ -227,8 +234,10 @@ def explain(path: str, options: Options, console: Console) -> None:
     recipe = completed(read_recipe(Path(options.recipe)), options)
     release = chosen(read_lock(recipe.root / "releases.lock"), recipe, options)
     workspace = requested(options, recipe, release).workspace
+    if path.startswith("-"):
+        raise UsageError("explain needs a path", expected="invoke explain bin/pip3")
     name = path.removeprefix(recipe.build.prefix).strip("/")
-    if not workspace.ledgers.is_dir():
+    if not all((workspace.ledgers / f"prune-{kind}.json").is_file() for kind in FLAVOURS):
         raise UsageError(
             f"CPython {release.version} has not been built in {workspace.root}",
             remedy="run invoke prune first, or name the build with --python and --workspace",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,13 +77,12 @@ class Console:
         self._terminal = Terminal(highlight=False, soft_wrap=True)
         self._stage: Stage | None = None
         self._live: Live | None = None
-        self._told = 0.0
 
     @contextmanager
     def stage(self, name: str, number: int, total: int) -> Iterator[Stage]:
         """Show a stage from its beginning to its end."""
         stage = Stage(name, number, total)
-        self._stage, self._told = stage, stage.started
+        self._stage = stage
         self._event("stage-begin", stage=name, number=number, total=total)
         try:
             if self.mode == "terminal":
@@ -92,7 +92,8 @@ class Console:
                     self._live = live
                     yield stage
             else:
-                yield stage
+                with self._ticking(stage):
+                    yield stage
         except BaseException:
             self._finish(stage, "failed")
             raise
@@ -100,31 +101,37 @@ class Console:
             self._stage, self._live = None, None
         self._finish(stage, "done")
 
+    @contextmanager
+    def _ticking(self, stage: Stage) -> Iterator[None]:
+        """Report from time to time: a link can print nothing for minutes."""
+        done = threading.Event()
+
+        def tick() -> None:
+            while not done.wait(_PLAIN_SECONDS):
+                self._report(stage)
+
+        thread = threading.Thread(target=tick, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
     def kept(self, name: str, number: int, total: int) -> None:
         """Show that a stage's earlier result is used, for nothing that goes into it changed."""
         self._event("stage-kept", stage=name, number=number, total=total)
         self.say(f"[{number:>2}/{total}] {name:<12} kept     unchanged")
 
     def progress(self, progress: Progress) -> None:
-        """Take the running stage's progress; show it where and when it helps."""
-        if not self._stage:
-            return
-        self._stage.progress = progress
-        now = time.monotonic()
-        if self.mode != "terminal" and now - self._told >= _PLAIN_SECONDS:
-            self._told = now
-            self._report(self._stage)
+        """Take the running stage's progress; it is shown when there is time."""
+        if self._stage:
+            self._stage.progress = progress
 
     def line(self, line: str) -> None:
         """Take a line of a command's own output; shown with --verbose."""
         if self.verbose and self.mode != "json":
             print(line, flush=True)  # noqa: T201
-        self.beat()
-
-    def beat(self) -> None:
-        """Tell of a long stage that has no progress to report, so that it does not look dead."""
-        if self._stage:
-            self.progress(self._stage.progress)
 
     def say(self, text: str) -> None:
         """Print a line for people; a pipeline reads events instead."""

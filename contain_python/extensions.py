@@ -22,6 +22,8 @@ def refuse_missing(recipe: Recipe, release: Release, names: set[str]) -> None:
             f"CPython {release.version} would lack {len(missing)} stdlib extension module(s)",
             expected="every stdlib module, but for those the recipe disables or calls optional",
             found="missing: " + ", ".join(missing),
-            remedy=package_commands(missing)
-            + "\nor name them under [modules] disabled or optional in contain.toml",
+            remedy=(
+                f"{package_commands(missing)}\nor name them under [modules] disabled or optional"
+                " in contain.toml"
+            ).lstrip("\n"),
         )

@@ -108,5 +108,7 @@ def _ledger(workspace: Workspace, name: FlavourName) -> list[dict[str, str | int
     rows: list[dict[str, str | int]] = []
     for stage in (*_STAGES, f"prune-{name}"):
         for rule, (files, size) in by_rule(read_changes(workspace.ledgers, stage)).items():
-            rows.append({"stage": stage, "rule": rule, "files": files, "bytes": size})
+            row: dict[str, str | int] = {"stage": stage, "rule": rule, "files": files}
+            # What relocation rewrote was as long as the names of the build's directories.
+            rows.append(row if stage == "relocate" else row | {"bytes": size})
     return rows

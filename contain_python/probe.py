@@ -23,7 +23,8 @@ OTHER_USER = 65534
 
 TIMEOUT = 180.0
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
-_ISOLATED = ("-I", "-B")
+#: Options that keep the environment and byte-code out.
+ISOLATED = ("-I", "-B")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +137,7 @@ def run_probe(  # noqa: PLR0913  each names one property of the command
     argument: object = None,
     *,
     cwd: Path,
-    options: Sequence[str] = _ISOLATED,
+    options: Sequence[str] = ISOLATED,
     user: int | None = None,
     timeout: float = TIMEOUT,
 ) -> Outcome:
@@ -151,7 +152,7 @@ def ask(  # noqa: PLR0913  each names one property of the command
     argument: object = None,
     *,
     cwd: Path,
-    options: Sequence[str] = _ISOLATED,
+    options: Sequence[str] = ISOLATED,
     user: int | None = None,
 ) -> Any:  # noqa: ANN401  JSON data has no narrower type
     """Return what a probe answers. Raises CheckError if the interpreter does not do its part."""

@@ -11,7 +11,7 @@ from typing import Literal
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from contain_python.errors import RecipeError, UsageError
-from contain_python.model import FlavourName
+from contain_python.model import FLAVOURS, FlavourName
 from contain_python.structure import structure
 
 Optimize = Literal["none", "lto", "pgo", "pgo+lto"]
@@ -19,6 +19,10 @@ Format = Literal["zst", "xz", "gz"]
 
 #: configure and make split and expand their arguments; only these characters survive unchanged.
 _PLAIN_PREFIX = re.compile(r"(/[A-Za-z0-9._+-]+)+")
+
+
+#: The system's own directories: what lies below them is mostly not Python's.
+_SHARED = ("/usr", "/bin", "/lib", "/lib64", "/sbin", "/etc", "/opt", "/var")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +76,7 @@ class Rule:
     name: str
     why: str
     paths: tuple[str, ...]
-    flavours: tuple[FlavourName, ...] = ("runtime", "builder")
+    flavours: tuple[FlavourName, ...] = FLAVOURS
     modules: tuple[str, ...] = ()
     series: str = ""
 
@@ -150,6 +154,14 @@ def parse_recipe(data: dict[str, object], path: Path) -> Recipe:
         raise RecipeError(f"unknown key 'root' in {path.name}")
     recipe = structure(Recipe, {**data, "root": str(path.parent.resolve())}, path.name)
     check_prefix(recipe.build.prefix)
+    _check_limits(recipe.download)
+    for rule in recipe.strip.tests:
+        if rule.flavours != FLAVOURS:
+            raise RecipeError(
+                f"rule {rule.name!r} under [[strip.tests]] cannot have flavours",
+                expected="tests are removed from both",
+                remedy="make it a [[prune]] rule",
+            )
     for rule in (*recipe.strip.tests, *recipe.prune):
         _check_rule(rule)
     return recipe
@@ -158,6 +170,11 @@ def parse_recipe(data: dict[str, object], path: Path) -> Recipe:
 def check_prefix(prefix: str) -> None:
     """Refuse a prefix that configure and make cannot quote (spaces, $, #, …). Raises UsageError."""
     parts = prefix.split("/")
+    if prefix in _SHARED:
+        raise UsageError(
+            f"the prefix cannot be {prefix}",
+            expected="a directory of Python's own, such as /opt/myorg/python or /usr/local",
+        )
     if _PLAIN_PREFIX.fullmatch(prefix) and not {".", ".."} & set(parts):
         return
     raise UsageError(
@@ -166,6 +183,18 @@ def check_prefix(prefix: str) -> None:
         " quote others)",
         remedy="choose a plain prefix; the finished tree can be moved anywhere, spaces included",
     )
+
+
+def _check_limits(download: Download) -> None:
+    least = {"attempts": 1, "redirects": 0, "idle_seconds": 0.001, "total_seconds": 0.001}
+    for name, minimum in least.items():
+        if getattr(download, name) < minimum:
+            raise RecipeError(
+                f"{name} in [download] cannot be {getattr(download, name)}",
+                expected=f"{minimum} or more"
+                if name in ("attempts", "redirects")
+                else "more than 0",
+            )
 
 
 def _check_rule(rule: Rule) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from packaging.specifiers import SpecifierSet
 
 from contain_python import process
+from contain_python.errors import PackError
 from contain_python.files import copy_tree
 from contain_python.model import FLAVOURS, FlavourName, Progress
 from contain_python.process import CommandFailed, Line
@@ -120,7 +121,7 @@ def run_tests(  # noqa: PLR0913  what to run, and how
             environment={"HOME": str(place), "LC_ALL": "C.UTF-8"},
             on_line=watch,
         )
-    except CommandFailed:
+    except (CommandFailed, PackError):
         if not failures(lines):
             raise
     ran = sum(1 for line in lines if _PROGRESS.search(line))

@@ -21,6 +21,9 @@ _DEPTH = 5
 _EXECUTABLE = re.compile(r"python(3\.\d+)(t?)")
 _LIBRARIES = ("lib", "lib64")
 
+#: The source as our debug symbols name it, wherever it was built.
+_NEUTRAL = "/usr/src/Python-"
+
 #: A path of fewer parts says nothing when it is found in a file.
 _TELLING_PARTS = 2
 
@@ -56,15 +59,18 @@ class Subject:
 def inspect(
     root: Path,
     *,
+    called: Path | None = None,
     flavour: FlavourName | None = None,
     configured_prefix: str = "",
     build_paths: tuple[str, ...] = (),
 ) -> Subject:
     """Return the Python in or below `root`; what is not given is asked of it. Raises CheckError.
 
+    `called` is what messages call it, where `root` is a copy.
+
     The interpreter is run: hand over a copy.
     """
-    executable, stdlib = _newest(_candidates(root), root)
+    executable, stdlib = _newest(_candidates(root), root, called or root)
     prefix = executable.parent.parent
     answer = _identity(executable, prefix)
     recorded: dict[str, str] = answer.get("recorded", {})
@@ -105,10 +111,10 @@ def _directories(directory: Path) -> list[Path]:
     )
 
 
-def _newest(found: list[tuple[Path, Path]], root: Path) -> tuple[Path, Path]:
+def _newest(found: list[tuple[Path, Path]], root: Path, called: Path) -> tuple[Path, Path]:
     if not found:
         raise CheckError(
-            f"there is no Python in {root}",
+            f"there is no Python in {called}",
             expected="bin/python3.X and lib/python3.X, at the top or a few directories down",
             found=", ".join(sorted(child.name for child in root.iterdir())) or "nothing",
             remedy="give the prefix that holds bin/ and lib/, or a tarball of it",
@@ -138,7 +144,11 @@ def _configured_prefix(recorded: dict[str, str], prefix: Path, root: Path) -> st
 
 def _build_paths(recorded: dict[str, str], prefix: Path) -> tuple[str, ...]:
     """Return the directories of the build, without those that lie in another one."""
-    given = [recorded[name] for name in ("abs_builddir", "abs_srcdir") if name in recorded]
+    given = [
+        recorded[name]
+        for name in ("abs_builddir", "abs_srcdir")
+        if not recorded.get(name, _NEUTRAL).startswith(_NEUTRAL)
+    ]
     paths = {PurePosixPath(os.path.normpath(path)) for path in given if is_telling(path)}
     outer = {path for path in paths if not paths.intersection(path.parents)}
     return tuple(sorted(str(path) for path in outer if not path.is_relative_to(prefix)))

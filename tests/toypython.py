@@ -27,7 +27,8 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,19 +44,20 @@ PREFIX = "/opt/toy/python"
 EPOCH = 1_700_000_000
 
 #: What the toy's standard library has of the machine's; a name that a release lacks is left out.
-WITH = """
-__future__ _aix_support _android_support _apple_support _collections_abc _colorize _compat_pickle
-_compression _markupbase _opcode_metadata _osx_support _py_abc _pydatetime _pylong _sitebuiltins
-_strptime _threading_local _weakrefset abc argparse ast base64 bisect calendar codecs codeop
-collections compileall configparser contextlib copy copyreg csv dataclasses datetime difflib dis
-email enum filecmp fnmatch functools genericpath getopt getpass gettext glob gzip hashlib heapq
-hmac html http importlib inspect io ipaddress json keyword linecache locale logging mimetypes
-ntpath numbers nturl2path opcode operator os pathlib pickle pkgutil platform posixpath pprint
-py_compile pydoc queue quopri random re reprlib runpy selectors shlex shutil signal site socket
-socketserver sre_compile sre_constants sre_parse stat string stringprep struct subprocess sysconfig tarfile
-tempfile textwrap threading token tokenize traceback types typing urllib venv warnings weakref
-zipfile zipimport
-""".split()
+WITH = (
+    "__future__ _aix_support _android_support _apple_support _collections_abc _colorize "
+    "_compat_pickle _compression _markupbase _opcode_metadata _osx_support _py_abc _pydatetime "
+    "_pylong _sitebuiltins _strptime _threading_local _weakrefset abc argparse ast base64 bisect "
+    "calendar codecs codeop collections compileall configparser contextlib copy copyreg csv "
+    "dataclasses datetime difflib dis email enum filecmp fnmatch functools genericpath getopt "
+    "getpass gettext glob gzip hashlib heapq hmac html http importlib inspect io ipaddress json "
+    "keyword linecache locale logging mimetypes ntpath numbers nturl2path opcode operator os "
+    "pathlib pickle pkgutil platform posixpath pprint py_compile pydoc queue quopri random re "
+    "reprlib runpy selectors shlex shutil signal site socket socketserver sre_compile "
+    "sre_constants sre_parse stat string stringprep struct subprocess sysconfig tarfile tempfile "
+    "textwrap threading token tokenize traceback types typing urllib venv warnings weakref zipfile "
+    "zipimport"
+)
 
 #: Encodings are many; these are used.
 _ENCODINGS = ("__init__", "aliases", "ascii", "cp437", "idna", "latin_1", "punycode", "utf_8")
@@ -188,8 +190,8 @@ def _templates() -> dict[str, bytes]:
 def _library() -> dict[str, bytes]:
     """Return the toy's standard library."""
     stdlib = Path(lent().stdlib)
-    paths = [stdlib / f"{name}.py" for name in WITH]
-    paths += [path for name in WITH for path in (stdlib / name).rglob("*.py")]
+    paths = [stdlib / f"{name}.py" for name in WITH.split()]
+    paths += [path for name in WITH.split() for path in (stdlib / name).rglob("*.py")]
     paths += [stdlib / "encodings" / f"{name}.py" for name in _ENCODINGS]
     files = {
         path.relative_to(stdlib).as_posix(): _upstream(path.read_bytes())
@@ -283,14 +285,19 @@ class Toy:
     @property
     def options(self) -> list[str]:
         """Return the options that any command about this toy needs."""
-        return [
-            f"--source={self.source}",
-            f"--sha256={sha256(self.source)}",
-            f"--recipe={self.recipe}",
-            f"--workspace={self.folder / 'build'}",
-            f"--dist={self.dist}",
-            f"--cache={self.folder / 'cache'}",
-        ]
+        return self.given()
+
+    def given(self, **changed: str | Path) -> list[str]:
+        """Return these options, some of them with another value."""
+        values: dict[str, str | Path] = {
+            "source": self.source,
+            "sha256": sha256(self.source),
+            "recipe": self.recipe,
+            "workspace": self.folder / "build",
+            "dist": self.dist,
+            "cache": self.folder / "cache",
+        }
+        return [f"--{name}={value}" for name, value in {**values, **changed}.items()]
 
 
 def make_toy(
@@ -306,6 +313,18 @@ def make_toy(
         source=source or write_source(folder / "source", files),
         recipe=write_recipe(folder / "recipe", recipe),
     )
+
+
+@contextmanager
+def small_disk(place: Path, size: int) -> Iterator[Path]:
+    """Mount a file system of so many bytes; only root may."""
+    place.mkdir()
+    options = ["-t", "tmpfs", "-o", f"size={size}", "tmpfs"]
+    subprocess.run(["mount", *options, str(place)], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def command(*words: str | Path) -> list[str]:

@@ -64,3 +64,8 @@ def write(path: Path, text: str = "", mode: int = 0o644) -> Path:
     path.write_text(text, encoding="utf-8")
     path.chmod(mode)
     return path
+
+
+def names(folder: Path) -> list[str]:
+    """Return the names in a directory, in order."""
+    return sorted(path.name for path in folder.iterdir())

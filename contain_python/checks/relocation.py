@@ -10,7 +10,7 @@ from contain_python.errors import CheckError
 from contain_python.findings import listed
 from contain_python.model import CheckResult, Finding
 from contain_python.moving import moved_to, other_user, read_only, workplace
-from contain_python.probe import ask, attempt
+from contain_python.probe import ISOLATED, ask, attempt
 from contain_python.rules import Rules
 from contain_python.stale import NOWHERE, Stale, make, mentions
 from contain_python.subject import Subject
@@ -20,6 +20,13 @@ DIFFICULT = "mövéd ☃ place/my python"
 
 #: Imported at each place: pure modules, and extensions that link other libraries.
 _SAMPLE = ("json", "email", "_ssl", "_sqlite3", "_ctypes", "_hashlib", "zlib", "_lzma", "_bz2")
+
+#: Start itself anew under another name, and there say what the prefix is.
+_RENAMED = """
+import os, sys
+if sys.argv[1:]:
+    os.execv(sys.executable, [sys.argv[1], "-I", "-B", "-c", "import sys; print(sys.prefix)"])
+"""
 
 #: sysconfig's names of tools that users' builds run.
 _TOOLS = ("CC", "CXX", "AR", "LDSHARED", "LDCXXSHARED", "BLDSHARED", "LINKCC", "RANLIB")
@@ -34,6 +41,7 @@ def check(subject: Subject, rules: Rules) -> CheckResult:
         findings += _who(user, hindrance)
         findings += _unsearchable(stale)
         findings += _interpreter(moved, stale, work, user)
+        findings += _under_other_names(moved, work, user)
         findings += moved_files.config_script(moved, stale, work, user)
         findings += moved_files.scripts(moved, stale, work, user)
         findings += moved_files.pkg_config(moved, stale)
@@ -104,6 +112,20 @@ def _interpreter(moved: Subject, stale: Stale, work: Path, user: int | None) -> 
         )
 
 
+def _under_other_names(moved: Subject, work: Path, user: int | None) -> Iterator[Finding]:
+    """Start it as supervisors do, under a name that is no file, and under a program's on PATH."""
+    for name in ("no-such-program", "test"):
+        argv = [moved.executable, *ISOLATED, "-c", _RENAMED, name]
+        outcome = attempt(argv, cwd=work, user=user)
+        if outcome.stdout.strip() != str(moved.root):
+            yield make.error(
+                moved.relative(moved.executable),
+                f"does not find itself when it is started as {name!r}: {outcome.reason}",
+                why="argv[0] need not name the executable: exec -a, subprocess's executable=",
+                remedy="apply patches/<series>/01-find-executable-through-proc.patch",
+            )
+
+
 def _present(moved: Subject) -> list[str]:
     """Return those of the sample that this Python ships; the modules check asks for the rest."""
     dynload = moved.stdlib / "lib-dynload"
@@ -133,7 +155,7 @@ def _tools(variables: dict[str, str]) -> Iterator[Finding]:
             "sysconfig.get_config_vars()",
             f"name tools of the build machine by absolute path: {listed(absolute)}",
             why=f"extensions are built elsewhere: {absolute[0]} = {variables[absolute[0]]!r}",
-            remedy="write portable names: gcc, g++, ar",
+            remedy="write portable names: cc, c++, ar",
         )
 
 

@@ -6,9 +6,11 @@ import gzip
 import hashlib
 import lzma
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, cast
 
@@ -34,15 +36,31 @@ def pack(
     """Write the tarballs, their manifests and SHA256SUMS. Raises PackError."""
     make_writable(workspace.dist)
     archives = verified.archives.archives
-    with ThreadPoolExecutor(max_workers=len(archives)) as pool:
-        artifacts = []
+    with _aside(workspace.dist) as aside, ThreadPoolExecutor(max_workers=len(archives)) as pool:
+        packed = []
         for done, artifact in enumerate(
-            pool.map(lambda item: _pack_one(recipe, workspace, verified, item), archives), start=1
+            pool.map(lambda item: _pack_one(recipe, workspace, verified, item, aside), archives),
+            start=1,
         ):
             progress(Progress(fraction=done / len(archives), doing=artifact.path.name))
-            artifacts.append(artifact)
+            packed.append(artifact)
+        artifacts = [_published(artifact, workspace.dist) for artifact in packed]
     update_sums(workspace.dist, artifacts)
     return tuple(artifacts)
+
+
+@contextmanager
+def _aside(dist: Path) -> Iterator[Path]:
+    """Yield a directory to pack into: nothing in `dist` is replaced before everything is whole."""
+    with tempfile.TemporaryDirectory(prefix=".packing-", dir=dist) as directory:
+        yield Path(directory)
+
+
+def _published(artifact: Artifact, dist: Path) -> Artifact:
+    path, manifest = dist / artifact.path.name, dist / artifact.manifest.name
+    artifact.path.replace(path)
+    artifact.manifest.replace(manifest)
+    return replace(artifact, path=path, manifest=manifest)
 
 
 def make_writable(dist: Path) -> None:
@@ -65,13 +83,15 @@ def artifact_name(verified: Verified, kind: str) -> str:
     return f"python-{configured.source.release.version}-linux-{architecture}-{kind}"
 
 
-def _pack_one(recipe: Recipe, workspace: Workspace, verified: Verified, item: Archive) -> Artifact:
+def _pack_one(
+    recipe: Recipe, workspace: Workspace, verified: Verified, item: Archive, folder: Path
+) -> Artifact:
     name = artifact_name(verified, item.kind)
-    target = workspace.dist / f"{name}.tar.{recipe.pack.format}"
+    target = folder / f"{name}.tar.{recipe.pack.format}"
     compress(item.path, target, recipe.pack.format)
     _prove(target, item)
     digest = sha256(target)
-    manifest = workspace.dist / f"{name}.json"
+    manifest = folder / f"{name}.json"
     tarball: dict[str, str | int] = {
         "name": target.name,
         "sha256": digest,

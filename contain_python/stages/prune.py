@@ -6,11 +6,13 @@ from pathlib import Path
 
 from contain_python.build_details import update_build_details
 from contain_python.files import copy_tree, remove_tree, sorted_entries, whole_directory
+from contain_python.identity import write_identity
 from contain_python.ledger import Ledger
 from contain_python.model import FLAVOURS, FlavourName, Flavours, Prefix
 from contain_python.recipe import Recipe
 from contain_python.records import update_records
 from contain_python.removal import apply_rules
+from contain_python.rules import rules_for
 from contain_python.workspace import Workspace
 
 
@@ -36,6 +38,8 @@ def _prune_one(recipe: Recipe, workspace: Workspace, compiled: Prefix, name: Fla
         apply_rules(root, rules, compiled.release.version, ledger)
         _drop_orphans(root, ledger)
         update_build_details(root, ledger)
+        told = rules_for(recipe, name, compiled.release.version)
+        write_identity(root, compiled, name, told, ledger)
         update_records(root, ledger)
     return ledger
 

@@ -119,7 +119,7 @@ class _Rewriter:
             self._neutral(text),
             flags=re.MULTILINE,
         )
-        derived = "prefix=\t\t$(abspath $(dir $(lastword $(MAKEFILE_LIST)))/../../..)"
+        derived = "prefix:=\t\t$(abspath $(dir $(lastword $(MAKEFILE_LIST)))/../../..)"
         text = re.sub(r"^prefix=.*$", lambda _: derived, text, flags=re.MULTILINE)
         return self._derived(text, "$(prefix)")
 

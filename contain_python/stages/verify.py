@@ -69,6 +69,7 @@ def opened(
             raise UsageError(f"there is no file or directory {path}")
         yield inspect(
             place,
+            called=path,
             flavour=flavour,
             configured_prefix=configured_prefix,
             build_paths=build_paths,

@@ -23,6 +23,7 @@ from toypython import (
     invoke,
     lent,
     make_toy,
+    small_disk,
     version,
     write_recipe,
 )
@@ -68,7 +69,7 @@ class Built:
         """Return the path of an artifact."""
         return self.toy.dist / f"python-{version()}-linux-{machine()}-{kind}.{ending}"
 
-    def manifest(self, kind: str) -> Any:
+    def manifest(self, kind: str) -> Any:  # noqa: ANN401  JSON data
         """Return a manifest's data."""
         return json.loads(self.artifact(kind, "json").read_text())
 
@@ -134,7 +135,7 @@ def test_plain_lines_when_not_on_a_terminal(built: Built) -> None:
 
 @pytest.mark.parametrize("kind", ["runtime", "builder"])
 def test_manifest_of_a_flavour(built: Built, kind: str) -> None:
-    """A manifest tells what went in, how it was built, what is in it, and which checks it passed."""
+    """A manifest tells what went in, how it was built, and which checks it passed."""
     manifest = built.manifest(kind)
     assert manifest["kind"] == kind
     assert manifest["release"]["version"] == version()
@@ -265,7 +266,9 @@ def test_second_run_keeps_every_stage(built: Built) -> None:
 def test_changed_prune_rule(stepwise: tuple[Toy, dict[str, Done]], tmp_path: Path) -> None:
     """A changed prune rule does pruning and what follows anew, and nothing before it."""
     toy = stepwise[0]
-    changed = write_recipe(tmp_path, {'paths = ["share"]': f'paths = ["share", "{LIBRARY}/dis.py"]'})
+    changed = write_recipe(
+        tmp_path, {'paths = ["share"]': f'paths = ["share", "{LIBRARY}/dis.py"]'}
+    )
     (tmp_path / "patches").symlink_to(toy.recipe.parent / "patches")
     done = invoke("archive", "--json", *dataclasses.replace(toy, recipe=changed).options)
     found = events(done)
@@ -292,6 +295,20 @@ def test_prune_rule_that_matches_nothing(
     assert "error: rule 'manual-pages' matches nothing in CPython" in done.stderr
     assert "shar" in done.stderr
     assert sorted((stepwise[0].build / "flavours/runtime").rglob("*")) == before
+
+
+def test_full_output_disk(stepwise: tuple[Toy, dict[str, Done]], tmp_path: Path) -> None:
+    """A disk too small for all tarballs gets none of them, and keeps what it had."""
+    earlier = {"SHA256SUMS": f"{'0' * 64}  earlier.tar.gz\n", "earlier.tar.gz": "earlier"}
+    with small_disk(tmp_path / "small", 4_000_000) as small:
+        for name, text in earlier.items():
+            (small / name).write_text(text)
+        done = invoke("pack", *stepwise[0].given(dist=small))
+        assert done.returncode == 7
+        assert "No space left on device" in done.stderr
+        assert "--dist" in done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
+        assert {path.name: path.read_text() for path in small.iterdir()} == earlier
 
 
 def test_failed_check(stepwise: tuple[Toy, dict[str, Done]], tmp_path: Path) -> None:

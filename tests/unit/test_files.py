@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from values import write
+from values import names, write
 
 from contain_python import files
 
@@ -54,7 +54,7 @@ def test_file_is_written_with_its_directories_and_mode(tmp_path: Path) -> None:
     assert (tmp_path / "a/b/c").read_bytes() == b"\xc3\xa4\n"
     assert stat.S_IMODE((tmp_path / "a/b/c").stat().st_mode) == 0o755
     assert stat.S_IMODE((tmp_path / "a/b/d").stat().st_mode) == 0o644
-    assert sorted(os.listdir(tmp_path / "a/b")) == ["c", "d"]
+    assert names(tmp_path / "a/b") == ["c", "d"]
 
 
 def test_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
@@ -70,21 +70,21 @@ def test_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(Broken):
         break_off()
     assert path.read_text(encoding="utf-8") == "old"
-    assert os.listdir(tmp_path) == ["a"]
+    assert names(tmp_path) == ["a"]
 
 
 def test_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When even the last flush to the disk fails, the old file is still there, alone."""
     path = write(tmp_path / "a", "old")
 
-    def refuse(descriptor: int) -> None:
+    def refuse(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(OSError, match="No space left"):
         files.write_whole(path, "new")
     assert path.read_text(encoding="utf-8") == "old"
-    assert os.listdir(tmp_path) == ["a"]
+    assert names(tmp_path) == ["a"]
 
 
 def test_file_appears_only_when_complete(tmp_path: Path) -> None:
@@ -110,8 +110,8 @@ def test_directory_replaces_the_old_one_when_complete(tmp_path: Path) -> None:
     with files.whole_directory(tmp_path / "d") as aside:
         write(aside / "new")
         assert (tmp_path / "d/old").exists()
-    assert os.listdir(tmp_path / "d") == ["new"]
-    assert os.listdir(tmp_path) == ["d"]
+    assert names(tmp_path / "d") == ["new"]
+    assert names(tmp_path) == ["d"]
 
 
 def test_directory_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
@@ -125,8 +125,8 @@ def test_directory_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
 
     with pytest.raises(Broken):
         break_off()
-    assert os.listdir(tmp_path / "d") == ["old"]
-    assert os.listdir(tmp_path) == ["d"]
+    assert names(tmp_path / "d") == ["old"]
+    assert names(tmp_path) == ["d"]
 
 
 def test_leavings_of_a_killed_run_are_cleared(tmp_path: Path) -> None:
@@ -148,8 +148,8 @@ def test_copy_keeps_modes_times_and_links(tmp_path: Path) -> None:
     files.copy_tree(tmp_path / "s", tmp_path / "t")
     status = (tmp_path / "t/bin/tool").stat()
     assert (stat.S_IMODE(status.st_mode), int(status.st_mtime)) == (0o751, 2000)
-    assert os.readlink(tmp_path / "t/link") == "bin/tool"
-    assert os.readlink(tmp_path / "t/dangling") == "nowhere"
+    assert str((tmp_path / "t/link").readlink()) == "bin/tool"
+    assert str((tmp_path / "t/dangling").readlink()) == "nowhere"
     assert (tmp_path / "t/dir").is_symlink()
 
 
@@ -162,7 +162,7 @@ def test_read_only_tree_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         with pytest.raises(PermissionError):
             Path("tree/deep/deeper/file").unlink()
         files.remove_tree(Path("tree"))
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []
 
 
 def test_removing_links_leaves_their_targets(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_removing_links_leaves_their_targets(tmp_path: Path) -> None:
     precious.parent.chmod(0o750)
     for name in ("link", "tree", "precious/file", "absent"):
         files.remove_tree(tmp_path / name)
-    assert os.listdir(tmp_path) == ["precious"]
+    assert names(tmp_path) == ["precious"]
     assert stat.S_IMODE(precious.parent.stat().st_mode) == 0o750
     (tmp_path / "dangling").symlink_to("nowhere")
     files.remove_tree(tmp_path / "dangling")

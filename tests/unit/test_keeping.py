@@ -11,7 +11,8 @@ from types import ModuleType
 import pytest
 from values import a_release, write
 
-from contain_python.keeping import Keeper
+from contain_python import keeping
+from contain_python.keeping import Keeper, tool_fingerprint
 from contain_python.model import Release, SourceArchive
 
 VALUE = SourceArchive(release=a_release(), path=Path("/cache/Python.tar.xz"))
@@ -125,3 +126,20 @@ def test_forgotten_stage_is_run_again(tmp_path: Path) -> None:
     keeper.forget("one")
     keeper.forget("one")
     assert keeper.kept("one", "abc", SourceArchive, []) is None
+
+
+def test_any_change_of_the_tool_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code and data of the tool count, by content and place; what Python caches does not."""
+    code = write(tmp_path / "keeping.py", "1")
+    data = write(tmp_path / "toolchain.toml", "2")
+    monkeypatch.setattr(keeping, "__file__", str(code))
+    marks = [tool_fingerprint()]
+    write(tmp_path / "__pycache__/keeping.cpython-313.pyc", "3")
+    assert tool_fingerprint() == marks[0]
+    write(data, "changed")
+    marks.append(tool_fingerprint())
+    write(tmp_path / "stages/new.py", "")
+    marks.append(tool_fingerprint())
+    (tmp_path / "stages/new.py").rename(tmp_path / "stages/other.py")
+    marks.append(tool_fingerprint())
+    assert len(set(marks)) == 4

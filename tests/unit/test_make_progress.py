@@ -7,7 +7,7 @@ import pytest
 from contain_python.make_progress import Passes
 from contain_python.model import Progress
 
-GCC = "gcc -c -fno-strict-overflow -Wsign-compare -DNDEBUG -g -O3 -Wall -o Objects/{0}.o Objects/{0}.c"
+GCC = "gcc -c -fno-strict-overflow -Wsign-compare -DNDEBUG -O3 -Wall -o Objects/{0}.o Objects/{0}.c"
 
 #: What make of CPython 3.13.15 prints with --enable-optimizations, shortened.
 BEFORE = """\
@@ -90,7 +90,7 @@ def test_plain_build_counts_its_objects() -> None:
     passes = Passes(profiled=False)
     assert passes.progress().fraction == 0
     follow(passes, objects(36))
-    assert passes.progress() == Progress(fraction=pytest.approx(0.1), doing="36 files compiled")
+    assert passes.progress() == Progress(fraction=0.1, doing="36 files compiled")
     follow(passes, objects(1000))
     assert passes.progress().fraction == 0.99
 

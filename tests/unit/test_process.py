@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from contain_python import process
-from contain_python.errors import CompileError, ToolchainError
+from contain_python.errors import CompileError, PackError, ToolchainError
 from contain_python.process import CommandFailed
 
 #: How long to wait for another process before a test fails; never reached when all is well.
@@ -127,7 +127,6 @@ def test_first_error_of_a_compiler(tmp_path: Path) -> None:
         "make[2]: *** [Makefile:1: all] Error 1",
         "ModuleNotFoundError: No module named 'x'",
         "cc1: error: unrecognized command-line option",
-        "/tmp/x.s: No space left on device",
     ],
 )
 def test_kinds_of_first_error(tmp_path: Path, line: str) -> None:
@@ -135,6 +134,16 @@ def test_kinds_of_first_error(tmp_path: Path, line: str) -> None:
     with pytest.raises(CommandFailed) as caught:
         process.run(["sh", "-c", 'echo fine; echo "$1"; exit 1', "sh", line], cwd=tmp_path)
     assert caught.value.found.startswith(f"first error: {line}\n")
+
+
+def test_full_disk_is_no_fault_of_the_command(tmp_path: Path) -> None:
+    """A command that fails for want of room is told as that, with another exit code."""
+    with pytest.raises(PackError) as caught:
+        sh("echo 'cc1: x.s: No space left on device'; exit 1", tmp_path)
+    assert caught.value.what == "sh found the disk full"
+    assert "No space left" in caught.value.found
+    assert caught.value.exit_code == 7
+    assert sh("echo 'No space left on device'", tmp_path) == ["No space left on device"]
 
 
 def test_only_the_last_lines_are_told(tmp_path: Path) -> None:

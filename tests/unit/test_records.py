@@ -46,7 +46,7 @@ def test_true_record_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_changed_and_removed_files(tmp_path: Path) -> None:
-    """A changed file gets its hash and size, a removed one loses its row, the rest stays in order."""
+    """A changed file gets its hash and size, a removed one loses its row, the rest stays."""
     record = installed(tmp_path)
     site = tmp_path / SITE
     before = record.read_text(encoding="utf-8").splitlines(keepends=True)

@@ -130,14 +130,17 @@ def test_disabled_modules() -> None:
 
 
 def test_machine_is_what_the_compiler_says() -> None:
-    """The target is asked of the recipe's compiler; one that is not there is the toolchain's fault."""
+    """The target is asked of the recipe's compiler, and one that is not there is named."""
     assert "-linux" in target_machine(Recipe())
     with pytest.raises(ToolchainError):
         target_machine(Recipe(compiler=Compiler(cc="no-such-cc")))
 
 
 def run_configure(
-    tmp_path: Path, script: str, seen: Callable[[Progress], None] = lambda _: None, **modules: tuple[str, ...]
+    tmp_path: Path,
+    script: str,
+    seen: Callable[[Progress], None] = lambda _: None,
+    **modules: tuple[str, ...],
 ) -> ConfiguredTree:
     """Configure a tree whose configure is this script, which finds every library."""
     root = tmp_path / "source"

@@ -21,6 +21,7 @@ from contain_python.stages.make import (
     was_begun,
 )
 
+
 @pytest.mark.parametrize("optimize", ["none", "lto", "pgo", "pgo+lto"])
 def test_make_line(optimize: Optimize) -> None:
     """The executable is position-independent, archives have no times, jobs are as asked."""
@@ -44,7 +45,10 @@ def test_line_of_the_shared_library() -> None:
 
 def test_instrumenting_flags_are_those_of_configure() -> None:
     """The flags are read as configure wrote them; without any there is nothing."""
-    assert instrumenting_flags("A=1\nPGO_PROF_GEN_FLAG=-fprofile-generate -x\nB=2\n") == "-fprofile-generate -x"
+    assert (
+        instrumenting_flags("A=1\nPGO_PROF_GEN_FLAG=-fprofile-generate -x\nB=2\n")
+        == "-fprofile-generate -x"
+    )
     assert instrumenting_flags("PGO_PROF_GEN_FLAG=\nB=2\n") == ""
     assert instrumenting_flags("A=1\n") == ""
 
@@ -70,7 +74,9 @@ def a_tree(root: Path, makefile: str, *extensions: str) -> ConfiguredTree:
 def run_make(tmp_path: Path, tree: ConfiguredTree, recipe: Recipe) -> list[Progress]:
     """Run make and return the progress it made."""
     seen: list[Progress] = []
-    built = make(recipe, a_workspace(tmp_path), tree, 1, progress=seen.append, on_line=lambda _: None)
+    built = make(
+        recipe, a_workspace(tmp_path), tree, 1, progress=seen.append, on_line=lambda _: None
+    )
     assert built.configured == tree
     assert built.make_command[0] == "make"
     return seen

@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from values import EPOCH, a_release, a_workspace, write
+from values import EPOCH, a_release, a_workspace, names, write
 
 from contain_python.errors import SourceError
 from contain_python.files import sha256
@@ -50,7 +50,7 @@ def unpacked(tmp_path: Path) -> SourceTree:
 def test_source_stands_without_its_top_directory(tmp_path: Path) -> None:
     """The tree is the content of the tarball's one directory, with its time."""
     tree = unpacked(tmp_path)
-    assert sorted(os.listdir(tree.root)) == ["Lib", "configure"]
+    assert names(tree.root) == ["Lib", "configure"]
     assert (tree.epoch, tree.patches) == (EPOCH, ())
     assert tree.root == tmp_path / "work/source"
     assert os.access(tree.root / "configure", os.X_OK)
@@ -80,7 +80,7 @@ def test_patch_with_an_offset_leaves_no_backup(tmp_path: Path) -> None:
     write(patch, patch.read_text().replace("@@ -9,3 +9,3 @@", "@@ -5,3 +5,3 @@"))
     tree = unpacked(tmp_path)
     assert "new\n" in (tree.root / "Lib/file.py").read_text()
-    assert sorted(os.listdir(tree.root / "Lib")) == ["file.py", "other.py"]
+    assert names(tree.root / "Lib") == ["file.py", "other.py"]
 
 
 def refused(tmp_path: Path) -> SourceError:
@@ -88,8 +88,8 @@ def refused(tmp_path: Path) -> SourceError:
     write(tmp_path / "work/source/former")
     with pytest.raises(SourceError) as caught:
         unpacked(tmp_path)
-    assert os.listdir(tmp_path / "work/source") == ["former"]
-    assert sorted(os.listdir(tmp_path / "work")) in (["logs", "source"], ["source"])
+    assert names(tmp_path / "work/source") == ["former"]
+    assert names(tmp_path / "work") in (["logs", "source"], ["source"])
     return caught.value
 
 
@@ -116,7 +116,9 @@ def test_patch_that_upstream_took_is_refused(tmp_path: Path) -> None:
     assert "previously applied" in problem.found or "ignored" in problem.found
 
 
-@pytest.mark.parametrize("text", ["no patch at all\n", "", "--- a/Lib/gone.py\n+++ b/Lib/gone.py\n@@ -1 +1 @@\n-a\n+b\n"])
+@pytest.mark.parametrize(
+    "text", ["no patch at all\n", "", "--- a/Lib/gone.py\n+++ b/Lib/gone.py\n@@ -1 +1 @@\n-a\n+b\n"]
+)
 def test_patch_without_effect_is_refused(tmp_path: Path, text: str) -> None:
     """Garbage, an empty file and a patch for a file that is gone are errors."""
     write(tmp_path / "patches/3.13/01-one.patch", text)
@@ -165,4 +167,4 @@ def test_tarball_of_something_else(tmp_path: Path, files: dict[str, str]) -> Non
     archive = a_tarball(tmp_path / "a.tar.xz", files)
     with pytest.raises(SourceError, match="is not a CPython source"):
         unpack(tmp_path / "patches", a_workspace(tmp_path), archive)
-    assert os.listdir(tmp_path / "work") == []
+    assert names(tmp_path / "work") == []
