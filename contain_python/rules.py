@@ -60,6 +60,9 @@ _LIBRARIES = (
 
 DEFAULT_NEEDED = _LIBC + _LIBRARIES
 
+#: What a flavour of ours says of itself (identity.py) names the prefix that it was built for.
+_OURS = Allowance(path="lib/python3.*/contain-python.json", why="it tells verify what to search for")
+
 #: The dynamic loaders by which Linux distributions start programs.
 LOADERS = (
     "/lib64/ld-linux-x86-64.so.2",
@@ -128,7 +131,7 @@ def rules_for(
     return Rules(
         needed=recipe.verify.needed or DEFAULT_NEEDED,
         glibc=recipe.verify.glibc,
-        prefix_allowed=recipe.verify.prefix_allowed,
+        prefix_allowed=(*recipe.verify.prefix_allowed, _OURS),
         promised=promised,
         not_promised=(*recipe.modules.disabled, *recipe.modules.optional, *removed),
         pip_promised=flavour == "builder",

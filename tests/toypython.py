@@ -47,7 +47,7 @@ EPOCH = 1_700_000_000
 WITH = (
     "__future__ _aix_support _android_support _apple_support _collections_abc _colorize "
     "_compat_pickle _compression _markupbase _opcode_metadata _osx_support _py_abc _pydatetime "
-    "_pylong _sitebuiltins _strptime _threading_local _weakrefset abc argparse ast base64 bisect "
+    "_pyrepl _sitebuiltins _strptime _threading_local _weakrefset abc argparse ast base64 bisect "
     "calendar codecs codeop collections compileall configparser contextlib copy copyreg csv "
     "dataclasses datetime difflib dis email enum filecmp fnmatch functools genericpath getopt "
     "getpass gettext glob gzip hashlib heapq hmac html http importlib inspect io ipaddress json "

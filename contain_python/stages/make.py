@@ -9,6 +9,7 @@ from pathlib import Path
 
 from contain_python import process
 from contain_python.extensions import refuse_missing
+from contain_python.files import write_whole
 from contain_python.make_progress import Passes
 from contain_python.model import BuiltTree, ConfiguredTree, Progress
 from contain_python.process import Line
@@ -16,6 +17,10 @@ from contain_python.recipe import Recipe
 from contain_python.workspace import Workspace
 
 _BEGUN = ".contain-python-make"
+
+#: Read by every make before its Makefile. The program that freezes modules is thrown away: it is
+#: linked from the same objects as _bootstrap_python is upstream, without LTO and its minute.
+_EXTRA = "Programs/_freeze_module: override PY_CORE_LDFLAGS = $(PY_LDFLAGS_NOLTO)\n"
 
 _ABSENT = """
 import importlib, json, sys
@@ -74,7 +79,9 @@ def make(  # noqa: PLR0913  the stage's inputs and its two listeners
 
     root, log = tree.source.root, workspace.log("make")
     (root / _BEGUN).touch()
-    environment = {"SOURCE_DATE_EPOCH": str(tree.source.epoch)}
+    extra = root / ".contain-python.mk"
+    write_whole(extra, _EXTRA)
+    environment = {"SOURCE_DATE_EPOCH": str(tree.source.epoch), "MAKEFILES": str(extra)}
     process.run(command, cwd=root, log=log, environment=environment, on_line=watch)
     if recipe.build.libpython == "both":
         shared = shared_library_argv(command, tree.source.release.series)

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from pythons import LIBRARY, compile_c
 from toypython import (
     ROOT,
     Toy,
@@ -290,7 +291,15 @@ def test_disk_full_in_a_command(toy: Toy) -> None:
 def test_missing_extension_module(tmp_path: Path, stage: str) -> None:
     """A module that the build would lack is an error with its name and the packages for it."""
     names = "_lzma\n" if stage == "configure" else ""
-    toy = make_toy(tmp_path, files={"Misc/missing-modules": names}, recipe={'"_lzma", ': ""})
+    # The machine seems to have liblzma, so that the build begins.
+    (tmp_path / "lzma.h").touch()
+    compile_c(tmp_path / "liblzma.so", *LIBRARY, source="int lzma;")
+    recipe = {
+        '"_lzma", ': "",
+        "cflags = []": f'cflags = ["-I{tmp_path}"]',
+        "ldflags = [": f'ldflags = ["-L{tmp_path}", ',
+    }
+    toy = make_toy(tmp_path, files={"Misc/missing-modules": names}, recipe=recipe)
     with_earlier_artifact(toy)
     texts = ("would lack 1 stdlib extension module", "missing: _lzma", "liblzma-dev", "xz-devel")
     done = refused(toy, 4, "make", *toy.options, texts=texts)

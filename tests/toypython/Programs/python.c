@@ -1,24 +1,56 @@
 /* The toy's interpreter: a hardened program of the prefix which becomes the machine's own Python
    (LENT) under its own name, so that Python finds its prefix from where this file lies. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define WORDS 8192
+#define LENGTH 4096
 
 /* As CPython's getpath has it: the one place where an executable names the configured prefix. */
 static const char *volatile configured_prefix = PREFIX;
 
 static char *words[WORDS];
 
+static int is_me(const char *path)
+{
+    struct stat there, me;
+    return stat(path, &there) == 0 && stat("/proc/self/exe", &me) == 0
+        && there.st_dev == me.st_dev && there.st_ino == me.st_ino;
+}
+
+/* Whether Python would find this file by a name, looking along PATH as a shell does. */
+static int finds_me(const char *name)
+{
+    char path[LENGTH];
+    const char *rest = getenv("PATH");
+    if (strchr(name, '/'))
+        return is_me(name);
+    while (rest && *rest) {
+        int length = strcspn(rest, ":");
+        snprintf(path, sizeof path, "%.*s/%s", length, rest, name);
+        if (access(path, X_OK) == 0)
+            return is_me(path);
+        rest += length + (rest[length] == ':');
+    }
+    return 0;
+}
+
 int main(int count, char **given)
 {
-    char name[4096];
+    char name[LENGTH];
     if (count == 2 && strcmp(given[1], "--configured-prefix") == 0)
         return puts(configured_prefix) < 0;
-    if (count + 3 > WORDS)
+    if (count < 1 || count + 3 > WORDS)
         return 126;
     strcpy(name, given[0]);
+    /* As the project's patch to getpath has it: a name may be anything (exec -a). */
+    if (!finds_me(name)) {
+        ssize_t length = readlink("/proc/self/exe", name, sizeof name - 1);
+        name[length < 0 ? 0 : length] = 0;
+    }
     words[0] = name;
     /* The frozen site module is the distribution's; the prefix has its own. */
     words[1] = "-X";
