@@ -232,7 +232,8 @@ def stages_of(request: Request, steps: _Steps) -> Iterator[str]:
         "prune",
         Flavours,
         prune,
-        inputs=[tool, recipe.prune],
+        # What verify and modules say is told in each flavour (identity.py).
+        inputs=[tool, recipe.prune, recipe.verify, recipe.modules],
         outputs=[f"flavours/{name}" for name in FLAVOURS],
         act=lambda: _prune(request, steps, compiled, stripped.debug),
     )

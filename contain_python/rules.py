@@ -61,7 +61,9 @@ _LIBRARIES = (
 DEFAULT_NEEDED = _LIBC + _LIBRARIES
 
 #: What a flavour of ours says of itself (identity.py) names the prefix that it was built for.
-_OURS = Allowance(path="lib/python3.*/contain-python.json", why="it tells verify what to search for")
+_OURS = Allowance(
+    path="lib/python3.*/contain-python.json", why="it tells verify what to search for"
+)
 
 #: The dynamic loaders by which Linux distributions start programs.
 LOADERS = (

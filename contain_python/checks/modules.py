@@ -81,7 +81,7 @@ def check(subject: Subject, rules: Rules) -> CheckResult:
     fresh = sum(state not in ("missing", "stale") for state in states.values())
     return CheckResult(
         check="modules",
-        examined=f"{counted(len(imports), 'module')} imported, {good} without an error;"
+        examined=f"{counted(len(imports), 'module')} asked for, {good} imported;"
         f" {counted(len(states), 'source file')}, {fresh} with a valid .pyc",
         findings=tuple(findings),
     )

@@ -28,6 +28,7 @@ from toypython import (
     write_recipe,
 )
 
+from contain_python.elf import read_elf
 from contain_python.files import sha256
 from contain_python.pipeline import STAGES
 
@@ -226,6 +227,17 @@ def test_debug_symbols_are_found_by_build_id(built: Built) -> None:
     assert all(re.fullmatch(pattern, name) for name in names)
 
 
+def test_shared_library_beside_the_executable(tmp_path: Path) -> None:
+    """--libpython=both installs libpython3.X.so too, with its soname and a link for linkers."""
+    toy = make_toy(tmp_path)
+    done = invoke("install", *toy.options, "--libpython=both")
+    assert (done.returncode, done.stderr) == (0, "")
+    link = toy.build / "install" / INSIDE / f"lib/libpython{lent().series}.so"
+    facts = read_elf(link.resolve())
+    assert facts
+    assert facts.soname == str(link.readlink()) == f"libpython{lent().series}.so.1.0"
+
+
 # --- the same again -----------------------------------------------------------------------------
 
 
@@ -300,7 +312,7 @@ def test_prune_rule_that_matches_nothing(
 def test_full_output_disk(stepwise: tuple[Toy, dict[str, Done]], tmp_path: Path) -> None:
     """A disk too small for all tarballs gets none of them, and keeps what it had."""
     earlier = {"SHA256SUMS": f"{'0' * 64}  earlier.tar.gz\n", "earlier.tar.gz": "earlier"}
-    with small_disk(tmp_path / "small", 4_000_000) as small:
+    with small_disk(tmp_path / "small", 300_000) as small:
         for name, text in earlier.items():
             (small / name).write_text(text)
         done = invoke("pack", *stepwise[0].given(dist=small))
