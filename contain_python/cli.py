@@ -138,7 +138,8 @@ def make_task(  # noqa: PLR0913, PLR0917  what Invoke asks of a task
 
 def _guarded(body: Body, console: Console, given: dict[str, Any]) -> int:
     """Run a task and return its exit code (docs/exit-codes.md)."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         body(console, given)
     except KeyboardInterrupt:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from packaging.version import Version
+
 from contain_python import process
 from contain_python.errors import ToolchainError
 from contain_python.extensions import promised, refuse_missing
@@ -64,7 +66,9 @@ def configure_argv(recipe: Recipe, tree: SourceTree, machine: str) -> tuple[str,
 
 def _variables(recipe: Recipe, tree: SourceTree, machine: str) -> tuple[str, ...]:
     architecture = machine.split("-", maxsplit=1)[0]
-    position = "-fPIC" if recipe.build.libpython == "both" else "-fPIE"
+    # 3.11's setup.py puts these flags behind -fPIC, where -fPIE would undo it for the extensions.
+    shared = recipe.build.libpython == "both" or tree.release.parsed < Version("3.12")
+    position = "-fPIC" if shared else "-fPIE"
     cflags = (
         *HARDENING_CFLAGS,
         *ARCHITECTURE_CFLAGS.get(architecture, ()),

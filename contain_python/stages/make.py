@@ -82,6 +82,9 @@ def make(  # noqa: PLR0913  the stage's inputs and its two listeners
     extra = root / ".contain-python.mk"
     write_whole(extra, _EXTRA)
     environment = {"SOURCE_DATE_EPOCH": str(tree.source.epoch), "MAKEFILES": str(extra)}
+    if not recipe.modules.optional:
+        # Upstream only reports an extension that does not build: end at once, with its error.
+        environment["PYTHONSTRICTEXTENSIONBUILD"] = "1"
     process.run(command, cwd=root, log=log, environment=environment, on_line=watch)
     if recipe.build.libpython == "both":
         shared = shared_library_argv(command, tree.source.release.series)
