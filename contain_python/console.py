@@ -42,6 +42,7 @@ class Stage:
     total: int
     started: float = field(default_factory=time.monotonic)
     progress: Progress = field(default_factory=lambda: Progress(fraction=0.0, doing=""))
+    moved: float = 0.0
 
     @property
     def elapsed(self) -> float:
@@ -50,11 +51,15 @@ class Stage:
 
     @property
     def remaining(self) -> float | None:
-        """Return an estimate of the seconds left, or None when it is too early to say."""
+        """Return an estimate of the seconds left, or None when it is too early to say.
+
+        It is made when the progress moves, and runs down between two moves.
+        """
         fraction = self.progress.fraction
         if fraction < 0.02 or self.elapsed < 2:  # noqa: PLR2004  too little to go by
             return None
-        return self.elapsed * (1 - fraction) / fraction
+        at_move = self.moved or self.elapsed
+        return max(at_move * (1 - fraction) / fraction - (self.elapsed - at_move), 0.0)
 
     def describe(self) -> str:
         """Return one line on how far the stage is."""
@@ -77,12 +82,13 @@ class Console:
         self._terminal = Terminal(highlight=False, soft_wrap=True)
         self._stage: Stage | None = None
         self._live: Live | None = None
+        self._told = 0.0
 
     @contextmanager
     def stage(self, name: str, number: int, total: int) -> Iterator[Stage]:
         """Show a stage from its beginning to its end."""
         stage = Stage(name, number, total)
-        self._stage = stage
+        self._stage, self._told = stage, stage.started
         self._event("stage-begin", stage=name, number=number, total=total)
         try:
             if self.mode == "terminal":
@@ -92,7 +98,7 @@ class Console:
                     self._live = live
                     yield stage
             else:
-                with self._ticking(stage):
+                with self._ticking():
                     yield stage
         except BaseException:
             self._finish(stage, "failed")
@@ -102,13 +108,13 @@ class Console:
         self._finish(stage, "done")
 
     @contextmanager
-    def _ticking(self, stage: Stage) -> Iterator[None]:
-        """Report from time to time: a link can print nothing for minutes."""
+    def _ticking(self) -> Iterator[None]:
+        """Tick beside the stage: a link can print nothing for minutes."""
         done = threading.Event()
 
         def tick() -> None:
-            while not done.wait(_PLAIN_SECONDS):
-                self._report(stage)
+            while not done.wait(1.0):
+                self.tick()
 
         thread = threading.Thread(target=tick, daemon=True)
         thread.start()
@@ -118,6 +124,13 @@ class Console:
             done.set()
             thread.join()
 
+    def tick(self) -> None:
+        """Tell where the running stage is, if it is time for that again."""
+        stage, now = self._stage, time.monotonic()
+        if stage and now - self._told >= _PLAIN_SECONDS:
+            self._told = now
+            self._report(stage)
+
     def kept(self, name: str, number: int, total: int) -> None:
         """Show that a stage's earlier result is used, for nothing that goes into it changed."""
         self._event("stage-kept", stage=name, number=number, total=total)
@@ -126,6 +139,8 @@ class Console:
     def progress(self, progress: Progress) -> None:
         """Take the running stage's progress; it is shown when there is time."""
         if self._stage:
+            if progress.fraction != self._stage.progress.fraction:
+                self._stage.moved = self._stage.elapsed
             self._stage.progress = progress
 
     def line(self, line: str) -> None:

@@ -70,7 +70,7 @@ def make(  # noqa: PLR0913  the stage's inputs and its two listeners
     """Compile the tree. Raises CompileError; ToolchainError if a promised module is missing."""
     makefile = (tree.source.root / "Makefile").read_text(encoding="utf-8")
     command = make_argv(recipe, jobs, instrumenting_flags(makefile))
-    passes = Passes(profiled="pgo" in recipe.build.optimize)
+    passes = Passes(recipe.build.optimize)
 
     def watch(line: str) -> None:
         on_line(line)

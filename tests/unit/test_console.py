@@ -92,6 +92,19 @@ def test_line_on_a_stage(clock: Clock) -> None:
     assert stage.describe() == " 50%  12 files compiled, 5.0 s, about 5.0 s left"
 
 
+def test_estimate_runs_down_between_moves(clock: Clock) -> None:
+    """While the progress stands still the estimate falls, and never below nothing."""
+    console = Console()
+    with console.stage("make", 4, 12) as stage:
+        clock.now += 30
+        console.progress(half())
+        assert stage.remaining == pytest.approx(30)
+        clock.now += 20
+        assert stage.remaining == pytest.approx(10)
+        clock.now += 20
+        assert stage.remaining == 0
+
+
 def test_plain_stage(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     """Off a terminal progress is a line every fifteen seconds, and the end is a line."""
     console = Console()
@@ -100,9 +113,12 @@ def test_plain_stage(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
         console.progress(half())
         clock.now += 14
         console.progress(half("two"))
+        console.tick()
         clock.now += 2
         console.progress(half("three"))
+        console.tick()
         console.progress(half("four"))
+        console.tick()
     assert capsys.readouterr().out.splitlines() == [
         "[ 4/12] make          50%  three, 16 s, about 16 s left",
         "[ 4/12] make         done     16 s",
@@ -112,11 +128,11 @@ def test_plain_stage(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
 def test_stage_without_progress_shows_life(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A long stage that reports nothing still tells its time, whenever a line of output comes."""
+    """A long stage that reports nothing still tells its time."""
     console = Console()
     with console.stage("install", 5, 12):
         clock.now += 20
-        console.line("a line of make's own output")
+        console.tick()
     assert "[ 5/12] install      20 s" in capsys.readouterr().out
 
 
@@ -148,6 +164,7 @@ def test_json_events(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     with console.stage("make", 4, 12):
         clock.now += 20
         console.progress(half("läuft"))
+        console.tick()
         console.line("compiler output")
     console.kept("install", 5, 12)
     console.say("for people")

@@ -87,7 +87,7 @@ def test_real_make(tmp_path: Path) -> None:
     tree = a_tree(tmp_path / "source", MAKEFILE, "zlib", "math")
     assert not was_begun(tree)
     seen = run_make(tmp_path, tree, Recipe(build=Build(optimize="none")))
-    assert [progress.doing for progress in seen] == ["1 files compiled"]
+    assert [progress.doing for progress in seen] == ["compiling (1 of 2): 1 files"]
     assert was_begun(tree)
     assert (tree.source.root / "epoch").read_text().strip() == str(tree.source.epoch)
 
