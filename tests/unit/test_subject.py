@@ -98,11 +98,11 @@ def test_given_facts_win(tmp_path: Path) -> None:
     """What the caller knows is not asked."""
     pretender(tmp_path, prefix="/opt/x", abs_srcdir="/build/cpython")
     subject = inspect(
-        tmp_path, flavour="runtime", configured_prefix="/opt/y", build_paths=("/work/z",)
+        tmp_path, flavour="runtime", configured_prefix="/opt/y", build_paths=("/srv/z",)
     )
     assert subject.flavour == "runtime"
     assert subject.configured_prefix == "/opt/y"
-    assert subject.build_paths == ("/work/z",)
+    assert subject.build_paths == ("/srv/z",)
 
 
 def test_headers(tmp_path: Path) -> None:

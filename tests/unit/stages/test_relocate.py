@@ -130,7 +130,7 @@ def an_install(root: Path) -> Prefix:
     write(root / f"bin/python{SERIES}-config", CONFIG_SCRIPT, mode=0o755)
     (root / "bin/python3-config").symlink_to(f"python{SERIES}-config")
     write(root / "bin/tool", f"#!{PREFIX}/bin/python{SERIES}\n{TOOL}", mode=0o755)
-    aside = f"/work/.install.new{PREFIX}/bin/python{SERIES}"
+    aside = f"/srv/.install.new{PREFIX}/bin/python{SERIES}"
     write(root / "bin/pip", f"#!{aside}\n{TOOL}", mode=0o755)
     long = f"/{'long/' * 30}{PREFIX}/bin/python{SERIES}"
     write(
