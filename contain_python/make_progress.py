@@ -13,7 +13,8 @@ Pass = Literal["instrumenting", "training", "compiling", "linking"]
 #: Objects that one pass compiles (measured: 3.13 357, 3.14 383).
 _OBJECTS = 370
 
-#: The share of make's time that each pass takes (measured on 2 cores with gcc 12 and 3.14.7; LTO
+#: The share of make's time that each pass takes ("pgo+lto" measured on 2 cores with gcc 12 and
+#: 3.14.7, the others reckoned from it; LTO
 #: does most of its work when it links the interpreter, and prints nothing meanwhile).
 _SHARES: dict[Optimize, dict[Pass, float]] = {
     "none": {"compiling": 0.97, "linking": 0.03},
