@@ -35,6 +35,8 @@ HELP = {
     "offline": "use the cache only, and no network",
     "source": "a local source tarball, instead of downloading one",
     "sha256": "the hash of --source, if releases.lock does not have it",
+    "profile": "a recorded PGO profile, which must fit this very build",
+    "require-profile": "fail where no recorded profile fits, instead of training one",
     "install-deps": "install missing build packages with this machine's package manager (root)",
     "dry-run": "print the plan (release, hashes, commands) and do nothing",
     "verbose": "show the output of configure, make and the rest",
@@ -45,7 +47,8 @@ STAGE_HELP = {
     "download": "Bring the verified source into the cache.",
     "unpack": "Unpack the source and apply its patches.",
     "configure": "Configure the source, and refuse a build that would lack modules.",
-    "make": "Compile, with PGO and LTO as the recipe says.",
+    "train": "Record a new PGO profile into profiles/, for later builds to use.",
+    "make": "Compile, with LTO and the recorded profile as the recipe says.",
     "install": "Install into the workspace, pip included.",
     "relocate": "Make the installed tree derive its prefix at run time.",
     "strip": "Remove the test packages, and move debug symbols into their own tree.",
@@ -72,6 +75,14 @@ invoke build-python --optimize none                without PGO and LTO, in minut
 
 Exit codes: 0 done, 2 usage or recipe, 3 source, 4 toolchain, 5 compile, 6 a check failed,
 7 disk, 130 interrupted.""",
+    "train": """
+
+invoke train --python 3.13                         a new profile, into profiles/
+
+It builds instrumented, runs CPython's training task, and writes one archive whose name carries
+what it fits (release, patches, compiler, flags) and its hash. Training never gives the same
+counters twice; builds from one recorded profile are the same bit for bit, and twice as fast.
+build-python trains by itself where no profile fits, and keeps the result in the cache.""",
     "verify": """
 
 invoke verify                                      both flavours of the build
@@ -180,6 +191,15 @@ def _stage_task(name: str) -> Task[Any]:
     return make_task(name, body, STAGE_HELP[name], _BUILD)
 
 
+def _train_task() -> Task[Any]:
+    def body(console: Console, given: dict[str, Any]) -> None:
+        folder = given.pop("profiles")
+        commands.record_profile(commands.Options(**given), console, folder)
+
+    texts = {"profiles": "the directory to record into (default: profiles/ beside the recipe)"}
+    return make_task("train", body, STAGE_HELP["train"], {"profiles": "", **_BUILD}, help=texts)
+
+
 def _verify_task(argv: list[str]) -> Task[Any]:
     """Return the task for `verify`, which judges what is named, or else the build.
 
@@ -228,7 +248,12 @@ def _regrtest(console: Console, given: dict[str, Any]) -> None:
 def collection(argv: list[str]) -> Collection:
     """Return every task, in the order in which a newcomer should read them."""
     tasks = [_stage_task("build-python")]
-    tasks += [_stage_task(name) for name in STAGE_HELP if name not in ("build-python", "verify")]
+    own = ("build-python", "train", "verify")
+    for name in STAGE_HELP:
+        if name == "train":
+            tasks.append(_train_task())
+        elif name not in own:
+            tasks.append(_stage_task(name))
     tasks.append(_verify_task(argv))
     tasks.append(
         make_task("doctor", _doctor, "Report what this machine has and lacks for a build.", _BUILD)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from contain_python import regrtest, toolchain
+from contain_python import making, regrtest, toolchain
 from contain_python.console import Console
 from contain_python.doctor import examine
 from contain_python.errors import ToolchainError, UsageError
@@ -27,13 +27,14 @@ from contain_python.model import (
     Release,
     SourceTree,
 )
-from contain_python.pipeline import Request, build
+from contain_python.pipeline import build
 from contain_python.process import cpu_count
 from contain_python.recipe import Format, Optimize, Recipe, check_prefix, read_recipe
 from contain_python.releases import Lock, read_lock
 from contain_python.report import show_artifacts, show_results, show_verdict
+from contain_python.request import Request
 from contain_python.rules import Rules
-from contain_python.stages import configure, make, unpack, verify
+from contain_python.stages import configure, unpack, verify
 from contain_python.structure import suggestion, unstructure
 from contain_python.workspace import Workspace, default_cache
 
@@ -55,16 +56,26 @@ class Options:
     offline: bool = False
     source: str = ""
     sha256: str = ""
+    profile: str = ""
+    require_profile: bool = False
     install_deps: bool = False
     dry_run: bool = False
 
 
-def build_python(options: Options, console: Console, until: str = "pack") -> None:
-    """Build until the named stage is done; missing build packages are found before anything."""
+def build_python(
+    options: Options, console: Console, until: str = "pack", record: str | None = None
+) -> None:
+    """Build until the named stage is done; missing build packages are found before anything.
+
+    With `record` a new profile is recorded there ("" for the project's `profiles/`).
+    """
     recipe = completed(read_recipe(Path(options.recipe)), options)
     lock = read_lock(recipe.root / "releases.lock")
     release = chosen(lock, recipe, options)
     request = requested(options, recipe, release)
+    if record is not None:
+        refuse_needless_training(request)
+        request = replace(request, record=Path(record or recipe.root / "profiles").resolve())
     if options.dry_run:
         show_plan(request, console)
         return
@@ -74,6 +85,21 @@ def build_python(options: Options, console: Console, until: str = "pack") -> Non
     prepare(request, console, install=options.install_deps)
     artifacts = build(request, console, until)
     show_artifacts(console, artifacts)
+
+
+def record_profile(options: Options, console: Console, folder: str) -> None:
+    """Train, whatever was recorded, and write the profile into a directory."""
+    build_python(options, console, until="train", record=folder)
+
+
+def refuse_needless_training(request: Request) -> None:
+    """Raise UsageError for a build that takes no profile."""
+    if not request.wants_profile:
+        raise UsageError(
+            f"a build optimised with {request.recipe.build.optimize!r} takes no profile",
+            expected="pgo or pgo+lto",
+            remedy="pass --optimize pgo+lto",
+        )
 
 
 def completed(recipe: Recipe, options: Options) -> Recipe:
@@ -126,6 +152,8 @@ def requested(options: Options, recipe: Recipe, release: Release) -> Request:
         jobs=job_count(options.jobs),
         offline=options.offline,
         source=Path(options.source).resolve() if options.source else None,
+        profile=Path(options.profile).resolve() if options.profile else None,
+        require_profile=options.require_profile,
     )
 
 
@@ -167,7 +195,7 @@ def show_plan(request: Request, console: Console) -> None:
         ],
         "patches": [patch.name for patch in unpack.patch_files(recipe.root / "patches", release)],
         "configure": list(configure.configure_argv(recipe, tree, machine)),
-        "make": list(make.make_argv(recipe, request.jobs, "$(PGO_PROF_GEN_FLAG)")),
+        "make": list(making.make_argv(request.jobs)),
         "prefix": recipe.build.prefix,
         "workspace": str(request.workspace.root),
         "dist": str(request.workspace.dist),

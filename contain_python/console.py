@@ -131,10 +131,10 @@ class Console:
             self._told = now
             self._report(stage)
 
-    def kept(self, name: str, number: int, total: int) -> None:
-        """Show that a stage's earlier result is used, for nothing that goes into it changed."""
-        self._event("stage-kept", stage=name, number=number, total=total)
-        self.say(f"[{number:>2}/{total}] {name:<12} kept     unchanged")
+    def kept(self, name: str, number: int, total: int, why: str) -> None:
+        """Show that a stage need not run, and why."""
+        self._event("stage-kept", stage=name, number=number, total=total, why=why)
+        self.say(f"[{number:>2}/{total}] {name:<12} kept     {why}")
 
     def progress(self, progress: Progress) -> None:
         """Take the running stage's progress; it is shown when there is time."""

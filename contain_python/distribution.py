@@ -6,6 +6,7 @@ import functools
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,6 +183,25 @@ def distribution_package_of(path: Path) -> str | None:
     return None
 
 
+def installed_versions(packages: Packages) -> tuple[str, ...]:
+    """Return "name=version" for each of the packages that this machine has, in order."""
+    manager = machine_manager()
+    names = packages.of(manager.name) if manager else ()
+    if not (manager and names):
+        return ()
+    if manager.name == "apt":
+        shown = "--showformat=${db:Status-Status} ${Package}=${Version}\\n"
+        lines = _answer_whatever("dpkg-query", "--show", shown, *names).splitlines()
+        found = [line.split()[1] for line in lines if line.startswith("installed ")]
+    elif manager.name == "apk":
+        lines = _answer_whatever("apk", "info", "--verbose", *names).splitlines()
+        found = [re.sub(r"-(\d\S*-r\d+)$", r"=\1", line) for line in lines if line]
+    else:
+        lines = _answer_whatever("rpm", "-q", "--qf", "%{NAME}=%{EVR}\\n", *names).splitlines()
+        found = [line for line in lines if "=" in line]
+    return tuple(sorted(set(found)))
+
+
 def _spellings(path: Path) -> tuple[Path, ...]:
     """Return the names under which a package may list a file: /usr may be merged, or a link."""
     found = []
@@ -211,6 +231,20 @@ def _rpm(path: Path) -> str | None:
 def _apk(path: Path) -> str | None:
     owned = _APK_OWNER.search(_answer("apk", "info", "--who-owns", str(path)))
     return f"{owned['name']}={owned['version']}" if owned else None
+
+
+def _answer_whatever(program: str, *arguments: str) -> str:
+    """Return what a query printed, though it fails for a package that is not installed."""
+    if not shutil.which(program):
+        return ""
+    done = subprocess.run(  # noqa: S603  argument lists only, no shell
+        [program, *arguments],
+        env=process.build_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout
 
 
 def _answer(program: str, *arguments: str) -> str:

@@ -24,7 +24,7 @@ from contain_python import __version__
 from contain_python.errors import PackError
 from contain_python.files import sha256
 from contain_python.mirrors import without_password
-from contain_python.model import Release
+from contain_python.model import Pinned
 from contain_python.recipe import Download
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ class _Fetch:
     """One mirror's whole turn: what is fetched, where to, and until when."""
 
     url: str
-    release: Release
+    pinned: Pinned
     part: Path
     limits: Download
     deadline: float
@@ -95,14 +95,14 @@ def on_disk(path: Path) -> Iterator[None]:
         ) from problem
 
 
-def fetch(url: str, release: Release, part: Path, limits: Download, seen: Seen) -> None:
-    """Fetch a release into `part`, continuing what is there, until its size and hash are right.
+def fetch(url: str, pinned: Pinned, part: Path, limits: Download, seen: Seen) -> None:
+    """Fetch a pinned file into `part`, continuing what is there, until its size and hash are right.
 
     `seen` is told how many bytes there are. Raises MirrorFailed, and PackError for the disk.
     """
     turn = _Fetch(
         url=url,
-        release=release,
+        pinned=pinned,
         part=part,
         limits=limits,
         deadline=time.monotonic() + limits.total_seconds,
@@ -147,10 +147,10 @@ def _attempt(session: requests.Session, turn: _Fetch) -> None:
 
 
 def _complete(session: requests.Session, turn: _Fetch, offset: int) -> None:
-    if offset < turn.release.size:
+    if offset < turn.pinned.size:
         offset = _transfer(session, turn, offset)
     try:
-        check_content(turn.part, turn.release)
+        check_content(turn.part, turn.pinned)
     except MirrorFailed as problem:
         _emptied(turn)
         # The part from before may be the bad one: this mirror deserves a fresh start.
@@ -161,7 +161,7 @@ def _usable(turn: _Fetch) -> int:
     """Return how many bytes are there already; more than the whole file are thrown away."""
     with on_disk(turn.part):
         size = turn.part.stat().st_size if turn.part.exists() else 0
-    return size if size <= turn.release.size else _emptied(turn)
+    return size if size <= turn.pinned.size else _emptied(turn)
 
 
 def _emptied(turn: _Fetch) -> int:
@@ -170,14 +170,14 @@ def _emptied(turn: _Fetch) -> int:
     return 0
 
 
-def check_content(path: Path, release: Release) -> None:
-    """Raise MirrorFailed unless a file has the size and the SHA-256 of its release."""
+def check_content(path: Path, pinned: Pinned) -> None:
+    """Raise MirrorFailed unless a file has the size and the SHA-256 that it is pinned to."""
     size = path.stat().st_size
-    if size != release.size:
-        raise MirrorFailed(f"wrong size: {size} bytes, expected {release.size}")
+    if size != pinned.size:
+        raise MirrorFailed(f"wrong size: {size} bytes, expected {pinned.size}")
     actual = sha256(path)
-    if actual != release.sha256:
-        raise MirrorFailed(f"wrong SHA-256: {actual}, expected {release.sha256}")
+    if actual != pinned.sha256:
+        raise MirrorFailed(f"wrong SHA-256: {actual}, expected {pinned.sha256}")
 
 
 def _transfer(session: requests.Session, turn: _Fetch, offset: int) -> int:
@@ -298,10 +298,10 @@ def _refuse_another_file(response: requests.Response, turn: _Fetch, offset: int)
     if response.headers.get("Content-Type", "").startswith(("text/html", "application/xhtml")):
         size = f" of {total} bytes" if total is not None else ""
         raise MirrorFailed(f"answered with an HTML page{size} instead of the tarball")
-    if total is not None and total != turn.release.size:
+    if total is not None and total != turn.pinned.size:
         if offset:
             raise _StartOver("the rest has another length")
-        raise MirrorFailed(f"wrong size: {total} bytes, expected {turn.release.size}")
+        raise MirrorFailed(f"wrong size: {total} bytes, expected {turn.pinned.size}")
 
 
 def _receive(response: requests.Response, turn: _Fetch, offset: int) -> None:
@@ -314,16 +314,16 @@ def _receive(response: requests.Response, turn: _Fetch, offset: int) -> None:
             if size == 0 and _HTML.match(chunk):
                 raise MirrorFailed("answered with an HTML page instead of the tarball")
             size += len(chunk)
-            if size > turn.release.size:
+            if size > turn.pinned.size:
                 _emptied(turn)
-                raise MirrorFailed(f"sends more than the expected {turn.release.size} bytes")
+                raise MirrorFailed(f"sends more than the expected {turn.pinned.size} bytes")
             with on_disk(turn.part):
                 _write_all(stream.write, chunk)
-            if size - told > turn.release.size // 100:
+            if size - told > turn.pinned.size // 100:
                 told = size
                 turn.seen(size)
-    if size < turn.release.size:
-        raise _TryAgain(f"stopped after {size} of {turn.release.size} bytes")
+    if size < turn.pinned.size:
+        raise _TryAgain(f"stopped after {size} of {turn.pinned.size} bytes")
 
 
 def _write_all(write: Callable[[memoryview], int | None], data: bytes) -> None:

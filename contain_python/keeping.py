@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -15,46 +17,92 @@ from contain_python.structure import structure, unstructure
 
 T = TypeVar("T")
 
+#: What goes into a stage, by name.
+Inputs = Mapping[str, object]
+
+#: Longer values are told by their hash.
+_TOLD = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """An input that is not what it was: its name, and both values (shortened) for reading."""
+
+    name: str
+    before: str
+    now: str
+
 
 class Keeper:
-    """The stamps of one workspace: a stage's fingerprint and the value it returned.
-
-    A fingerprint covers the stage's inputs, its own code, and the fingerprint of the stage before
-    it; so a change anywhere redoes that stage and all that follow, and nothing else.
-    """
+    """The stamps of one workspace: a stage's inputs, its fingerprint and the value it returned."""
 
     def __init__(self, folder: Path) -> None:
         """Use the stamps in `folder`, which need not exist."""
         self._folder = folder
-        self._previous = ""
-
-    def fingerprint(self, stage: str, code: ModuleType, inputs: object) -> str:
-        """Return the fingerprint of a stage, and make it part of those that follow."""
-        text = json.dumps([self._previous, stage, inspect.getsource(code), unstructure(inputs)])
-        self._previous = hashlib.sha256(text.encode()).hexdigest()
-        return self._previous
 
     def kept(self, stage: str, fingerprint: str, kind: type[T], outputs: list[Path]) -> T | None:
         """Return what the stage made before, if nothing changed and its outputs are still there."""
+        data = self._stamp_data(stage)
+        if data.get("fingerprint") != fingerprint or not all(path.exists() for path in outputs):
+            return None
         try:
-            data: dict[str, Any] = json.loads(self._stamp(stage).read_text(encoding="utf-8"))
-            if data["fingerprint"] != fingerprint or not all(path.exists() for path in outputs):
-                return None
-            return structure(kind, data["value"], stage)
-        except (OSError, ValueError, KeyError, TypeError, RecipeError):
+            return structure(kind, data.get("value"), stage)
+        except RecipeError:
             return None
 
-    def keep(self, stage: str, fingerprint: str, value: object) -> None:
-        """Remember what a stage made."""
-        data = {"fingerprint": fingerprint, "value": unstructure(value)}
+    def keep(self, stage: str, fingerprint: str, inputs: Inputs, value: object) -> None:
+        """Remember what a stage made, and of what."""
+        data = {
+            "fingerprint": fingerprint,
+            "inputs": {name: _told(item) for name, item in inputs.items()},
+            "value": unstructure(value),
+        }
         write_whole(self._stamp(stage), json.dumps(data, indent=1) + "\n")
 
     def forget(self, stage: str) -> None:
         """Forget a stage, before its outputs are touched."""
         self._stamp(stage).unlink(missing_ok=True)
 
+    def known(self, stage: str) -> bool:
+        """Return whether the stage has ended before, with whatever inputs."""
+        return bool(self._stamp_data(stage))
+
+    def differences(self, stage: str, inputs: Inputs) -> tuple[Difference, ...]:
+        """Return which inputs of a stage differ from those that its kept value was made of."""
+        before = self._stamp_data(stage).get("inputs", {})
+        now = {name: _told(item) for name, item in inputs.items()}
+        return tuple(
+            Difference(name=name, before=before.get(name, "none"), now=now.get(name, "none"))
+            for name in sorted({*before, *now})
+            if before.get(name) != now.get(name)
+        )
+
     def _stamp(self, stage: str) -> Path:
         return self._folder / f"{stage}.json"
+
+    def _stamp_data(self, stage: str) -> dict[str, Any]:
+        try:
+            data = json.loads(self._stamp(stage).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return data if isinstance(data, dict) else {}
+
+
+def digest(value: object) -> str:
+    """Return the SHA-256 of a value's canonical JSON."""
+    text = json.dumps(unstructure(value), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _told(value: object) -> str:
+    """Return a value as a stamp tells it: as it is, or its hash where it is long."""
+    text = value if isinstance(value, str) else json.dumps(unstructure(value), sort_keys=True)
+    return text if len(text) <= _TOLD else f"SHA-256 {digest(value)}"
+
+
+def code_of(*modules: ModuleType) -> str:
+    """Return the SHA-256 of the source of the given modules."""
+    return digest([inspect.getsource(module) for module in modules])
 
 
 def tool_fingerprint() -> str:

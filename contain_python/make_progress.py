@@ -6,21 +6,20 @@ import re
 from typing import Literal
 
 from contain_python.model import Progress
-from contain_python.recipe import Optimize
 
+Kind = Literal["train", "plain", "lto"]
 Pass = Literal["instrumenting", "training", "compiling", "linking"]
 
 #: Objects that one pass compiles (measured: 3.13 357, 3.14 383).
 _OBJECTS = 370
 
-#: The share of make's time that each pass takes ("pgo+lto" measured on 2 cores with gcc 12 and
-#: 3.14.7, the others reckoned from it; LTO
-#: does most of its work when it links the interpreter, and prints nothing meanwhile).
-_SHARES: dict[Optimize, dict[Pass, float]] = {
-    "none": {"compiling": 0.97, "linking": 0.03},
-    "lto": {"compiling": 0.55, "linking": 0.45},
-    "pgo": {"instrumenting": 0.38, "training": 0.28, "compiling": 0.32, "linking": 0.02},
-    "pgo+lto": {"instrumenting": 0.28, "training": 0.20, "compiling": 0.24, "linking": 0.28},
+#: The share of make's time that each pass takes ("train" and "lto" measured on 2 cores with gcc
+#: 12 and 3.14.7; LTO does most of its work when it links the interpreter, and prints nothing
+#: meanwhile).
+_SHARES: dict[Kind, dict[Pass, float]] = {
+    "train": {"instrumenting": 0.58, "training": 0.42},
+    "plain": {"compiling": 0.97, "linking": 0.03},
+    "lto": {"compiling": 0.46, "linking": 0.54},
 }
 
 _COMPILE = re.compile(r"^\S*(?:gcc|g\+\+|cc|c\+\+|clang|clang\+\+)\S* .*-c .*")
@@ -29,20 +28,18 @@ _TRAINED = re.compile(r"\d+:\d\d:\d\d .*\[ *(\d+)/(\d+)[\]/]")
 
 
 class Passes:
-    """Follows make's output through the passes of a build and says how far it is."""
+    """Follows make's output through its passes and says how far it is."""
 
-    def __init__(self, optimize: Optimize) -> None:
-        """Begin with the first pass of a build that is optimised so."""
-        self._shares = _SHARES[optimize]
+    def __init__(self, kind: Kind) -> None:
+        """Begin with the first pass of training, or of compiling with LTO or without."""
+        self._shares = _SHARES[kind]
         self.name: Pass = next(iter(self._shares))
         self.objects = 0
         self.trained = 0.0
 
     def see(self, line: str) -> bool:
         """Take one line of make's output; return whether it moved the progress."""
-        if line.startswith("Rebuilding with profile guided"):
-            self.name, self.objects = "compiling", 0
-        elif self.name in ("instrumenting", "training") and (match := _TRAINED.match(line)):
+        if self.name in ("instrumenting", "training") and (match := _TRAINED.match(line)):
             # make announces the training long before it begins: the first test is the sign.
             self.name, self.trained = "training", int(match[1]) / int(match[2])
         elif self.name == "compiling" and _LINK.match(line):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from packaging.version import Version
 
@@ -43,6 +43,18 @@ class Release:
     def parsed(self) -> Version:
         """Return the version as packaging orders it."""
         return Version(self.version)
+
+
+class Pinned(Protocol):
+    """A file whose size (in bytes) and SHA-256 are known before it is fetched."""
+
+    @property
+    def size(self) -> int:
+        """Return its size."""
+
+    @property
+    def sha256(self) -> str:
+        """Return its SHA-256."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +100,40 @@ class ConfiguredTree:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProfileKey:
+    """All that a PGO profile depends on; it fits a build whose key is the same, and no other.
+
+    `flags` are the configure options and compiler flags that shape code. The prefix, the
+    directory of the build and what only the linker sees are not in it.
+    """
+
+    version: str
+    source: str
+    patches: tuple[str, ...]
+    compiler: str
+    machine: str
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """A recorded PGO profile: its file, the SHA-256 of that, and what it was recorded for."""
+
+    path: Path
+    sha256: str
+    key: ProfileKey
+
+
+@dataclass(frozen=True, kw_only=True)
 class BuiltTree:
-    """A tree that `make` finished, with every promised extension module present."""
+    """A tree that `make` finished, with every promised extension module present.
+
+    `profile` is the PGO profile it was compiled with, if any.
+    """
 
     configured: ConfiguredTree
     make_command: tuple[str, ...]
+    profile: Profile | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,6 +257,14 @@ class Verified:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stripped:
+    """A prefix without symbols, and the tree of its debug symbols."""
+
+    prefix: Prefix
+    debug: Path
+
+
+@dataclass(frozen=True, kw_only=True)
 class Artifact:
     """A finished tarball in `dist/` with its manifest; sizes in bytes."""
 
@@ -225,6 +274,13 @@ class Artifact:
     size: int
     unpacked: int
     manifest: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packed:
+    """Everything one build put into `dist/`."""
+
+    artifacts: tuple[Artifact, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
-from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from contain_python import toolchain
+from contain_python import prefixes, profiles
 from contain_python.checks.modules import public_modules
 from contain_python.console import Console
-from contain_python.files import sha256
-from contain_python.keeping import Keeper, tool_fingerprint
+from contain_python.inputs import BuildInputs
+from contain_python.keeping import Keeper, digest
 from contain_python.ledger import Ledger
+from contain_python.making import was_begun
 from contain_python.model import (
     FLAVOURS,
     Archives,
@@ -23,14 +23,17 @@ from contain_python.model import (
     ConfiguredTree,
     FlavourName,
     Flavours,
+    Packed,
     Prefix,
-    Release,
+    Profile,
     SourceArchive,
     SourceTree,
+    Stripped,
     Verified,
 )
-from contain_python.recipe import Recipe
+from contain_python.profile_choice import choose_profile
 from contain_python.report import show_results
+from contain_python.request import Request
 from contain_python.rules import rules_for, toolchain_has_cet
 from contain_python.stages import (
     archive,
@@ -43,10 +46,11 @@ from contain_python.stages import (
     prune,
     relocate,
     strip,
+    train,
     unpack,
     verify,
 )
-from contain_python.workspace import Workspace
+from contain_python.store import Entry
 
 T = TypeVar("T")
 
@@ -54,6 +58,7 @@ STAGES = (
     "download",
     "unpack",
     "configure",
+    "train",
     "make",
     "install",
     "relocate",
@@ -65,23 +70,20 @@ STAGES = (
     "pack",
 )
 
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What to build and where: the recipe as the command line completed it."""
-
-    recipe: Recipe
-    release: Release
-    workspace: Workspace
-    jobs: int
-    offline: bool = False
-    source: Path | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Stripped:
-    prefix: Prefix
-    debug: Path
+#: The value and the files (in the workspace) that a stage leaves, where it is kept at all.
+KEPT: dict[str, tuple[type, tuple[str, ...]]] = {
+    "unpack": (SourceTree, ("source",)),
+    "configure": (ConfiguredTree, ("source/Makefile",)),
+    "make": (BuiltTree, ("source/python",)),
+    "install": (Prefix, ("install",)),
+    "relocate": (Prefix, ("relocated",)),
+    "strip": (Stripped, ("stripped", "debug")),
+    "byte-compile": (Prefix, ("compiled",)),
+    "prune": (Flavours, tuple(f"flavours/{name}" for name in FLAVOURS)),
+    "archive": (Archives, ("archives",)),
+    "verify": (Verified, ()),
+    "pack": (Packed, ()),
+}
 
 
 def build(request: Request, console: Console, until: str = "pack") -> tuple[Artifact, ...]:
@@ -91,7 +93,7 @@ def build(request: Request, console: Console, until: str = "pack") -> tuple[Arti
     """
     pack.make_writable(request.workspace.dist)
     with request.workspace.held():
-        steps = _Steps(request, console, STAGES.index(until) + 1)
+        steps = _Steps(request, console, until)
         for stage in stages_of(request, steps):
             if stage == until:
                 break
@@ -101,40 +103,49 @@ def build(request: Request, console: Console, until: str = "pack") -> tuple[Arti
 class _Steps:
     """Runs stages one after the other, or takes what an earlier run kept of them."""
 
-    def __init__(self, request: Request, console: Console, total: int) -> None:
+    def __init__(self, request: Request, console: Console, until: str) -> None:
         self.console = console
+        self.inputs = BuildInputs(request)
         self.artifacts: tuple[Artifact, ...] = ()
         self._workspace = request.workspace
         self._keeper = Keeper(request.workspace.place("stamps"))
-        self._total = total
+        self._total = STAGES.index(until) + 1
 
     def run(self, name: str, act: Callable[[], T]) -> T:
         """Run a stage whatever was kept."""
         with self.console.stage(name, STAGES.index(name) + 1, self._total):
             return act()
 
-    def keep(  # noqa: PLR0913  what a fingerprint is made of
-        self,
-        name: str,
-        kind: type[T],
-        code: ModuleType,
-        *,
-        inputs: object,
-        outputs: list[str],
-        act: Callable[[], T],
-    ) -> T:
-        """Run a stage, unless an unchanged earlier run left its value and its outputs."""
-        fingerprint = self._keeper.fingerprint(name, code, inputs)
+    def skip(self, name: str, why: str) -> None:
+        """Show that a stage need not run."""
+        self.console.kept(name, STAGES.index(name) + 1, self._total, why)
+
+    def reaches(self, name: str) -> bool:
+        """Return whether this run was asked to go on to the named stage."""
+        return STAGES.index(name) < self._total
+
+    def kept(self, name: str) -> Any:  # noqa: ANN401  the type is in KEPT
+        """Return what an unchanged earlier run left of a stage, or None."""
+        kind, outputs = KEPT[name]
         places = [self._workspace.place(output) for output in outputs]
-        kept = self._keeper.kept(name, fingerprint, kind, places)
+        return self._keeper.kept(name, self.inputs.fingerprint(name), kind, places)
+
+    def keep(self, name: str, kind: type[T], act: Callable[[], T]) -> T:
+        """Run a stage, unless an unchanged earlier run left its value and its outputs."""
+        assert kind is KEPT[name][0]  # noqa: S101  the type checker cannot see it
+        kept: T | None = self.kept(name)
         if kept is not None:
-            self.console.kept(name, STAGES.index(name) + 1, self._total)
+            self.skip(name, "unchanged")
             return kept
         self._keeper.forget(name)
         self._workspace.log(name).unlink(missing_ok=True)
         value = self.run(name, act)
-        self._keeper.keep(name, fingerprint, value)
+        self._keeper.keep(name, self.inputs.fingerprint(name), self.inputs.of(name), value)
         return value
+
+    def forget(self, name: str) -> None:
+        """Forget what an earlier run left of a stage."""
+        self._keeper.forget(name)
 
     def save(self, value: T, *ledgers: Ledger) -> T:
         """Save what a stage did to each file, and pass on its value."""
@@ -145,124 +156,144 @@ class _Steps:
 
 def stages_of(request: Request, steps: _Steps) -> Iterator[str]:
     """Yield the name of each stage once it is done."""
-    recipe, release, workspace = request.recipe, request.release, request.workspace
-    console, patches = steps.console, recipe.root / "patches"
+    workspace, console = request.workspace, steps.console
 
     source = steps.run("download", lambda: _download(request, console))
     yield "download"
 
     tree = steps.keep(
-        "unpack",
-        SourceTree,
-        unpack,
-        inputs=[release.sha256, [sha256(patch) for patch in unpack.patch_files(patches, release)]],
-        outputs=["source"],
-        act=lambda: unpack.unpack(patches, workspace, source),
+        "unpack", SourceTree, lambda: unpack.unpack(request.patches, workspace, source)
     )
     yield "unpack"
 
-    compiler = toolchain.compiler_identity(recipe)
-    machine = configure.target_machine(recipe)
-    configured = steps.keep(
-        "configure",
-        ConfiguredTree,
-        configure,
-        inputs=[configure.configure_argv(recipe, tree, machine), compiler],
-        outputs=["source/Makefile"],
-        act=lambda: _configure(request, console, source, tree),
-    )
-    yield "configure"
+    # A recorded profile is an input, like the source; so is an installed prefix in the cache.
+    steps.inputs.profile = _recorded_profile(request, steps)
+    with ExitStack() as held:
+        cached = _cached_prefix(request, steps, held)
+        if cached:
+            for stage in ("configure", "train", "make"):
+                steps.skip(stage, "not needed: what it would lead to is in the cache")
+                yield stage
+            installed = steps.keep("install", Prefix, lambda: prefixes.restore(cached, workspace))
+        else:
+            configured = steps.keep(
+                "configure", ConfiguredTree, lambda: _configure(request, console, source, tree)
+            )
+            yield "configure"
 
-    built = steps.keep(
-        "make",
-        BuiltTree,
-        make,
-        inputs=[make.make_argv(recipe, 0, ""), recipe.modules.optional],
-        outputs=["source/python"],
-        act=lambda: _make(request, console, source, configured),
-    )
-    yield "make"
+            steps.inputs.profile = _train(request, steps, source, configured)
+            yield "train"
 
-    installed = steps.keep(
-        "install",
-        Prefix,
-        install,
-        inputs=[recipe.build.prefix, recipe.build.libpython],
-        outputs=["install"],
-        act=lambda: install.install(recipe, workspace, built, console.line),
-    )
+            built = steps.keep("make", BuiltTree, lambda: _make(request, steps, source, configured))
+            yield "make"
+
+            installed = steps.keep("install", Prefix, lambda: _install(request, steps, built))
     yield "install"
 
     # From here on a stage takes seconds, so any change of this tool redoes it.
-    tool = tool_fingerprint()
-
     relocated = steps.keep(
-        "relocate",
-        Prefix,
-        relocate,
-        inputs=[tool],
-        outputs=["relocated"],
-        act=lambda: steps.save(*relocate.relocate(workspace, installed)),
+        "relocate", Prefix, lambda: steps.save(*relocate.relocate(workspace, installed))
     )
     yield "relocate"
 
-    stripped = steps.keep(
-        "strip",
-        _Stripped,
-        strip,
-        inputs=[tool, recipe.strip],
-        outputs=["stripped", "debug"],
-        act=lambda: _strip(request, steps, relocated),
-    )
+    stripped = steps.keep("strip", Stripped, lambda: _strip(request, steps, relocated))
     yield "strip"
 
     compiled = steps.keep(
         "byte-compile",
         Prefix,
-        bytecode,
-        inputs=[tool],
-        outputs=["compiled"],
-        act=lambda: steps.save(
-            *bytecode.byte_compile(workspace, stripped.prefix, console.progress)
-        ),
+        lambda: steps.save(*bytecode.byte_compile(workspace, stripped.prefix, console.progress)),
     )
     yield "byte-compile"
 
     flavours = steps.keep(
-        "prune",
-        Flavours,
-        prune,
-        # What verify and modules say is told in each flavour (identity.py).
-        inputs=[tool, recipe.prune, recipe.verify, recipe.modules],
-        outputs=[f"flavours/{name}" for name in FLAVOURS],
-        act=lambda: _prune(request, steps, compiled, stripped.debug),
+        "prune", Flavours, lambda: _prune(request, steps, compiled, stripped.debug)
     )
     yield "prune"
 
-    archives = steps.keep(
-        "archive",
-        Archives,
-        archive,
-        inputs=[tool],
-        outputs=["archives"],
-        act=lambda: archive.archive(workspace, flavours),
-    )
+    archives = steps.keep("archive", Archives, lambda: archive.archive(workspace, flavours))
     yield "archive"
 
-    verified = steps.keep(
-        "verify",
-        Verified,
-        verify,
-        inputs=[tool, recipe.verify, recipe.modules],
-        outputs=[],
-        act=lambda: _verify(request, console, archives),
-    )
+    verified = steps.keep("verify", Verified, lambda: _verify(request, console, archives))
     yield "verify"
 
-    steps.artifacts = steps.run(
-        "pack", lambda: pack.pack(recipe, workspace, verified, console.progress)
-    )
+    steps.artifacts = _pack(request, steps, verified)
     yield "pack"
+
+
+def _recorded_profile(request: Request, steps: _Steps) -> Profile | None:
+    """Return the profile that was recorded for this very build, if there is one."""
+    if not request.wants_profile or request.record:
+        return None
+    return choose_profile(request, steps.inputs.profile_key, steps.console.note)
+
+
+def _cached_prefix(request: Request, steps: _Steps, held: ExitStack) -> Entry | None:
+    """Return the installed prefix in the cache, if it is wanted and there.
+
+    If it is not there, its key stays held: whoever wants the same waits until we have made it.
+    """
+    if not steps.reaches("install") or steps.kept("install") is not None:
+        return None
+    store = prefixes.store_of(request.workspace.cache)
+    held.enter_context(
+        store.held(
+            steps.inputs.prefix_key(whatever_profile=True),
+            lambda: steps.console.note("another build is compiling the same: waiting for it"),
+        )
+    )
+    # Whoever we waited for may have trained.
+    steps.inputs.profile = _recorded_profile(request, steps)
+    if request.wants_profile and not steps.inputs.profile:
+        return None
+    entry = store.find(steps.inputs.prefix_key(), steps.console.note)
+    if entry:
+        held.close()
+    return entry
+
+
+def _train(
+    request: Request, steps: _Steps, source: SourceArchive, configured: ConfiguredTree
+) -> Profile | None:
+    """Return the recorded profile, or train and record one; none where none is wanted."""
+    if not request.wants_profile:
+        steps.skip("train", "no profile is wanted")
+        return None
+    if steps.inputs.profile:
+        steps.skip("train", f"recorded: {steps.inputs.profile.path.name}")
+        return steps.inputs.profile
+    return steps.run("train", lambda: _record(request, steps, source, configured))
+
+
+def _record(
+    request: Request, steps: _Steps, source: SourceArchive, configured: ConfiguredTree
+) -> Profile:
+    key, console = steps.inputs.profile_key, steps.console
+    store = profiles.store_of(request.record or request.workspace.cache / "profiles")
+    waiting = "another build is recording the same profile: waiting for it"
+    with store.held(digest(key), lambda: console.note(waiting)):
+        # Two builds that both train cannot match: whoever comes second takes the first's.
+        profile = _recorded_profile(request, steps)
+        if profile:
+            return profile
+        if not request.record:
+            console.note(f"no recorded profile fits: training, and keeping it in {store.folder}")
+        if was_begun(configured.source.root):
+            configured = _configure(request, console, source, configured.source)
+        former = store.entries_for(digest(key))
+        profile = train.train(
+            request.recipe,
+            request.workspace,
+            configured,
+            key,
+            store,
+            jobs=request.jobs,
+            progress=console.progress,
+            on_line=console.line,
+        )
+        store.discard(entry for entry in former if entry.path != profile.path)
+    console.note(f"recorded {profile.path}")
+    return profile
 
 
 def _download(request: Request, console: Console) -> SourceArchive:
@@ -281,7 +312,7 @@ def _pristine(request: Request, source: SourceArchive, tree: SourceTree) -> Sour
     """Return a tree that configure never ran in: a former run may have been interrupted there."""
     if not (tree.root / "config.log").exists():
         return tree
-    return unpack.unpack(request.recipe.root / "patches", request.workspace, source)
+    return unpack.unpack(request.patches, request.workspace, source)
 
 
 def _configure(
@@ -298,23 +329,32 @@ def _configure(
 
 
 def _make(
-    request: Request, console: Console, source: SourceArchive, configured: ConfiguredTree
+    request: Request, steps: _Steps, source: SourceArchive, configured: ConfiguredTree
 ) -> BuiltTree:
-    if make.was_begun(configured):
+    console = steps.console
+    if was_begun(configured.source.root):
         configured = _configure(request, console, source, configured.source)
     return make.make(
         request.recipe,
         request.workspace,
         configured,
-        request.jobs,
+        steps.inputs.profile,
+        jobs=request.jobs,
         progress=console.progress,
         on_line=console.line,
     )
 
 
-def _strip(request: Request, steps: _Steps, relocated: Prefix) -> _Stripped:
+def _install(request: Request, steps: _Steps, built: BuiltTree) -> Prefix:
+    workspace = request.workspace
+    installed = install.install(request.recipe, workspace, built, steps.console.line)
+    prefixes.keep(workspace.cache, steps.inputs.prefix_key(), installed, steps.console.note)
+    return installed
+
+
+def _strip(request: Request, steps: _Steps, relocated: Prefix) -> Stripped:
     prefix, debug, ledger = strip.strip(request.recipe, request.workspace, relocated)
-    return steps.save(_Stripped(prefix=prefix, debug=debug), ledger)
+    return steps.save(Stripped(prefix=prefix, debug=debug), ledger)
 
 
 def _prune(request: Request, steps: _Steps, compiled: Prefix, debug: Path) -> Flavours:
@@ -333,19 +373,35 @@ def _judge(
     """Judge one flavour, extracted from its archive. Raises CheckError if it does not pass."""
     recipe = request.recipe
     prefix = archives.flavours.prefix(name)
+    library = request.workspace.place("source") / "Lib"
     rules = rules_for(
         recipe,
         name,
         request.release.version,
-        promised=(*prefix.built.configured.extensions, *public_modules(prefix.source.root / "Lib")),
+        promised=(*prefix.built.configured.extensions, *public_modules(library)),
         cet_enforced=toolchain_has_cet(recipe.compiler.cc),
     )
     with verify.opened(
         archives.of(name).path,
         flavour=name,
         configured_prefix=prefix.prefix,
-        build_paths=(str(request.workspace.root),),
+        build_paths=tuple({str(request.workspace.root), str(prefix.source.root.parent)}),
     ) as subject:
         results = verify.judge(subject, rules, console.progress)
     show_results(console, name, results)
     return results
+
+
+def _pack(request: Request, steps: _Steps, verified: Verified) -> tuple[Artifact, ...]:
+    """Pack, unless everything is in `dist` as an unchanged earlier run left it."""
+    kept: Packed | None = steps.kept("pack")
+    if kept and not pack.intact(kept.artifacts):
+        steps.forget("pack")
+    packed = steps.keep(
+        "pack",
+        Packed,
+        lambda: Packed(
+            artifacts=pack.pack(request.recipe, request.workspace, verified, steps.console.progress)
+        ),
+    )
+    return packed.artifacts

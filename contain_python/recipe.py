@@ -44,6 +44,7 @@ class Compiler:
     cflags: tuple[str, ...] = ()
     ldflags: tuple[str, ...] = ()
     configure: tuple[str, ...] = ()
+    ccache: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +111,20 @@ class Verify:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NamedProfile:
+    """`[[profile]]`: a recorded PGO profile that is fetched; `size` in bytes."""
+
+    url: str
+    sha256: str
+    size: int
+
+    @property
+    def name(self) -> str:
+        """Return the name of the file."""
+        return self.url.rpartition("/")[2]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pack:
     """`[pack]`: the compression of the tarballs."""
 
@@ -129,6 +144,7 @@ class Recipe:
     prune: tuple[Rule, ...] = ()
     verify: Verify = field(default_factory=Verify)
     pack: Pack = field(default_factory=Pack)
+    profile: tuple[NamedProfile, ...] = ()
 
 
 def read_recipe(path: Path) -> Recipe:

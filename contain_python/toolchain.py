@@ -21,7 +21,12 @@ from typing import Literal
 from packaging.specifiers import SpecifierSet
 
 from contain_python import distribution, process
-from contain_python.distribution import Packages, distribution_package_of
+from contain_python.distribution import (
+    Packages,
+    distribution_package_of,
+    installed_versions,
+    merged,
+)
 from contain_python.errors import ContainError, ToolchainError
 from contain_python.model import Release
 from contain_python.process import Line
@@ -31,6 +36,7 @@ from contain_python.structure import structure
 __all__ = [
     "Missing",
     "Need",
+    "build_packages",
     "check",
     "compiler_identity",
     "distribution_package_of",
@@ -179,6 +185,11 @@ def _library_need(recipe: Recipe, entry: LibraryEntry) -> Need | None:
         library=entry,
         optional=bool(wanted) and set(wanted) <= set(recipe.modules.optional),
     )
+
+
+def build_packages(recipe: Recipe, release: Release) -> tuple[str, ...]:
+    """Return the distribution packages that a build uses, as "name=version", as installed here."""
+    return installed_versions(merged([need.packages for need in needs(recipe, release)]))
 
 
 def modules_needing_libraries(release: Release) -> tuple[str, ...]:

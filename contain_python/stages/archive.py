@@ -5,8 +5,9 @@ from __future__ import annotations
 import tarfile
 from pathlib import Path
 
-from contain_python.files import sha256, sorted_entries, whole_file
+from contain_python.files import sha256, whole_file
 from contain_python.model import Archive, Archives, Flavours
+from contain_python.tars import add_tree
 from contain_python.workspace import Workspace
 
 
@@ -38,33 +39,12 @@ def _archive_one(kind: str, root: Path, inside: str, epoch: int, path: Path) -> 
 
 
 def write_tar(path: Path, root: Path, inside: str, epoch: int) -> None:
-    """Write the tree `root` as a tar with `inside` as its top directory ("" for none).
+    """Write the tree `root` as a tar with `inside` as its top directory (see add_tree).
 
-    Names are sorted; every time is `epoch` (in seconds), so that no clock is involved; owner and
-    group are 0 and nameless; modes are 755 and 644. The format is pax, headers only where needed.
+    The format is pax, with headers only where needed.
     """
     with (
         whole_file(path) as stream,
         tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        if inside:
-            _add(tar, root, inside, epoch)
-        for entry in sorted_entries(root):
-            _add(tar, entry, f"{inside}/{entry.relative_to(root)}".lstrip("/"), epoch)
-
-
-def _add(tar: tarfile.TarFile, path: Path, name: str, epoch: int) -> None:
-    member = tarfile.TarInfo(name)
-    member.mtime = epoch
-    member.mode = 0o755
-    if path.is_symlink():
-        member.type, member.linkname, member.mode = tarfile.SYMTYPE, str(path.readlink()), 0o777
-        tar.addfile(member)
-    elif path.is_dir():
-        member.type = tarfile.DIRTYPE
-        tar.addfile(member)
-    else:
-        member.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
-        member.size = path.stat().st_size
-        with path.open("rb") as content:
-            tar.addfile(member, content)
+        add_tree(tar, root, inside, epoch)

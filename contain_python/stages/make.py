@@ -1,4 +1,4 @@
-"""Run make, with PGO and LTO as configured, and see that every promised module was built."""
+"""Run make, with LTO and a recorded profile, and see that every promised module was built."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from contain_python import process
+from contain_python import process, profiles
+from contain_python.errors import CompileError
 from contain_python.extensions import refuse_missing
-from contain_python.files import write_whole
 from contain_python.make_progress import Passes
-from contain_python.model import BuiltTree, ConfiguredTree, Progress
+from contain_python.making import begin, make_argv, make_environment
+from contain_python.model import BuiltTree, ConfiguredTree, Profile, Progress
 from contain_python.process import Line
 from contain_python.recipe import Recipe
 from contain_python.workspace import Workspace
 
-_BEGUN = ".contain-python-make"
-
-#: Read by every make before its Makefile. The program that freezes modules is thrown away: it is
-#: linked from the same objects as _bootstrap_python is upstream, without LTO and its minute.
-_EXTRA = "Programs/_freeze_module: override PY_CORE_LDFLAGS = $(PY_LDFLAGS_NOLTO)\n"
+#: What gcc and clang say of code that the profile does not know, or knows otherwise.
+_HALF_ACCEPTED = re.compile(
+    r"\[-W(?:error[=,](?:-W)?)?"
+    r"(?:coverage-mismatch|missing-profile|profile-instr-out-of-date|profile-instr-missing)\b"
+)
 
 _ABSENT = """
 import importlib, json, sys
@@ -34,63 +35,63 @@ print(json.dumps(absent))
 """
 
 
-def was_begun(tree: ConfiguredTree) -> bool:
-    """Return whether make ran in this tree before: half-made objects must not be built upon."""
-    return (tree.source.root / _BEGUN).exists()
-
-
-def make_argv(recipe: Recipe, jobs: int, generate: str) -> tuple[str, ...]:
-    """Return the make line; `generate` are the flags with which configure would instrument."""
-    # -pie belongs to the executable's link alone: BLDSHARED shares every other variable.
-    options = [f"-j{jobs}", "LINKCC=$(PURIFY) $(CC) -pie", "ARFLAGS=rcsD"]
-    # A test program that is not installed, and costs a whole LTO link in each pass.
-    unwanted = "-o Programs/_testembed"
-    if recipe.build.optimize == "pgo+lto":
-        # Code is instrumented before LTO sees it, so the first pass does without: its counters
-        # are the same and it takes half the time.
-        options.append(f"PGO_PROF_GEN_FLAG={generate} -fno-lto")
-    return ("make", *unwanted.split(), *options, f"MAKE=make {unwanted}")
-
-
-def instrumenting_flags(makefile: str) -> str:
-    """Return the flags that configure chose for the instrumented pass, out of its Makefile."""
-    match = re.search(r"^PGO_PROF_GEN_FLAG=(.*)$", makefile, re.MULTILINE)
-    return match[1].strip() if match else ""
-
-
 def make(  # noqa: PLR0913  the stage's inputs and its two listeners
     recipe: Recipe,
     workspace: Workspace,
     tree: ConfiguredTree,
-    jobs: int,
+    profile: Profile | None,
     *,
+    jobs: int,
     progress: Callable[[Progress], None],
     on_line: Line,
 ) -> BuiltTree:
-    """Compile the tree. Raises CompileError; ToolchainError if a promised module is missing."""
-    makefile = (tree.source.root / "Makefile").read_text(encoding="utf-8")
-    command = make_argv(recipe, jobs, instrumenting_flags(makefile))
-    passes = Passes(recipe.build.optimize)
+    """Compile the tree, with the profile if there is one.
+
+    Raises CompileError, also where the compiler accepts the profile only half; ToolchainError if a
+    promised module is missing.
+    """
+    command = make_argv(jobs)
+    passes = Passes("lto" if "lto" in recipe.build.optimize else "plain")
+    refused: list[str] = []
 
     def watch(line: str) -> None:
         on_line(line)
+        if _HALF_ACCEPTED.search(line):
+            refused.append(line.strip())
         if passes.see(line):
             progress(passes.progress())
 
     root, log = tree.source.root, workspace.log("make")
-    (root / _BEGUN).touch()
-    extra = root / ".contain-python.mk"
-    write_whole(extra, _EXTRA)
-    environment = {"SOURCE_DATE_EPOCH": str(tree.source.epoch), "MAKEFILES": str(extra)}
-    if not recipe.modules.optional:
-        # Upstream only reports an extension that does not build: end at once, with its error.
-        environment["PYTHONSTRICTEXTENSIONBUILD"] = "1"
-    process.run(command, cwd=root, log=log, environment=environment, on_line=watch)
+    begin(root)
+    if profile:
+        profiles.lay(profile, root)
+        # Upstream's sign that training is done: make goes straight to compiling.
+        (root / "profile-run-stamp").touch()
+    environment = make_environment(recipe, workspace, tree)
+    try:
+        process.run(command, cwd=root, log=log, environment=environment, on_line=watch)
+    except CompileError:
+        _refuse_half(profile, refused, log)
+        raise
+    _refuse_half(profile, refused, log)
     if recipe.build.libpython == "both":
         shared = shared_library_argv(command, tree.source.release.series)
         process.run(shared, cwd=root, log=log, environment=environment)
     refuse_missing(recipe, tree.source.release, set(absent_modules(root, tree.extensions)))
-    return BuiltTree(configured=tree, make_command=command)
+    return BuiltTree(configured=tree, make_command=command, profile=profile)
+
+
+def _refuse_half(profile: Profile | None, lines: list[str], log: Path) -> None:
+    """Raise CompileError if the compiler complained of the profile, whether it went on or not."""
+    if not (profile and lines):
+        return
+    raise CompileError(
+        f"the compiler accepts {profile.path.name} only in part ({len(lines)} complaints)",
+        expected="counters for every function that is compiled",
+        found=f"first: {lines[0]}",
+        remedy="something that shapes code differs, such as a library's headers: record a profile"
+        f" on this machine with invoke train; the full log is {log}",
+    )
 
 
 def shared_library_argv(command: tuple[str, ...], series: str) -> tuple[str, ...]:

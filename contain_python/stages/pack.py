@@ -161,3 +161,19 @@ def update_sums(dist: Path, artifacts: list[Artifact]) -> None:
         lines[artifact.path.name] = artifact.sha256
         lines[artifact.manifest.name] = sha256(artifact.manifest)
     write_whole(sums, "".join(f"{lines[name]}  {name}\n" for name in sorted(lines)))
+
+
+def intact(artifacts: tuple[Artifact, ...]) -> bool:
+    """Return whether every artifact is in `dist`, by its hash, and listed in SHA256SUMS."""
+    try:
+        listed = {
+            line.partition("  ")[2]: line.partition("  ")[0]
+            for line in (artifacts[0].path.parent / "SHA256SUMS").read_text("utf-8").splitlines()
+        }
+        return all(
+            sha256(item.path) == item.sha256 == listed[item.path.name]
+            and sha256(item.manifest) == listed[item.manifest.name]
+            for item in artifacts
+        )
+    except (OSError, KeyError, IndexError):
+        return False

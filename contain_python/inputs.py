@@ -1,0 +1,146 @@
+"""What goes into each stage, by name: the reason why a stage is done again, or kept."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+from contain_python import making, profiles, toolchain
+from contain_python.files import sha256
+from contain_python.keeping import Inputs, code_of, digest, tool_fingerprint
+from contain_python.model import AppliedPatch, Profile, ProfileKey, SourceTree
+from contain_python.request import Request
+from contain_python.stages import configure, install, make, train, unpack
+from contain_python.tars import compressors
+
+#: The stages whose result is an installed prefix: what the cache keeps of them depends on these.
+COMPILED = ("unpack", "configure", "make", "install")
+
+
+class BuildInputs:
+    """The inputs of one request's stages; nothing is downloaded or compiled to tell them.
+
+    The compiling stages cover only their own code, so that an edit elsewhere in this tool does not
+    compile again; the others take seconds, and any change of the tool redoes them.
+    """
+
+    def __init__(self, request: Request) -> None:
+        """Begin with no profile known."""
+        self.request = request
+        self.profile: Profile | None = None
+
+    def of(self, stage: str) -> Inputs:
+        """Return the inputs of a stage, by name."""
+        return self._table[stage]()
+
+    def fingerprint(self, stage: str) -> str:
+        """Return the fingerprint of a stage: of its inputs and of those of all stages before it."""
+        names = list(self._table)
+        return digest({name: self.of(name) for name in names[: names.index(stage) + 1]})
+
+    def prefix_key(self, *, whatever_profile: bool = False) -> str:
+        """Return the key of the installed prefix: everything that went into it, but no place."""
+        inputs = {stage: self.of(stage) for stage in COMPILED} | {"unpack": self._source()}
+        if whatever_profile:
+            inputs["make"] = {**inputs["make"], "profile": "whatever"}
+        return digest(inputs)
+
+    @functools.cached_property
+    def profile_key(self) -> ProfileKey:
+        """Return what a profile must have been recorded for."""
+        return profiles.key_of(
+            self.request.release,
+            tuple(patch.sha256 for patch in self._patches),
+            self.compiler,
+            self.machine,
+            self.configure_line,
+        )
+
+    @functools.cached_property
+    def compiler(self) -> str:
+        """Return the exact compiler build."""
+        return toolchain.compiler_identity(self.request.recipe)
+
+    @functools.cached_property
+    def machine(self) -> str:
+        """Return the compiler's target."""
+        return configure.target_machine(self.request.recipe)
+
+    @functools.cached_property
+    def packages(self) -> tuple[str, ...]:
+        """Return the distribution packages that the build uses, as "name=version"."""
+        return toolchain.build_packages(self.request.recipe, self.request.release)
+
+    @functools.cached_property
+    def tool(self) -> str:
+        """Return the fingerprint of this tool."""
+        return tool_fingerprint()
+
+    @functools.cached_property
+    def configure_line(self) -> tuple[str, ...]:
+        """Return the configure line as it would be wherever the build takes place."""
+        request = self.request
+        root = request.workspace.place("source")
+        tree = SourceTree(release=request.release, root=root, epoch=0, patches=())
+        line = configure.configure_argv(request.recipe, tree, self.machine)
+        return tuple(word.replace(str(root), request.release.source_name) for word in line)
+
+    @functools.cached_property
+    def _patches(self) -> tuple[AppliedPatch, ...]:
+        found = unpack.patch_files(self.request.patches, self.request.release)
+        return tuple(
+            AppliedPatch(name=f"{path.parent.name}/{path.name}", sha256=sha256(path))
+            for path in found
+        )
+
+    @functools.cached_property
+    def _table(self) -> dict[str, Callable[[], Inputs]]:
+        recipe = self.request.recipe
+        return {
+            "unpack": lambda: {**self._source(), "workspace": str(self.request.workspace.root)},
+            "configure": self._configure,
+            "make": self._make,
+            "install": lambda: {
+                "code": code_of(install),
+                "prefix": recipe.build.prefix,
+                "libpython": recipe.build.libpython,
+            },
+            "relocate": lambda: {"tool": self.tool},
+            "strip": lambda: {"tool": self.tool, "strip rules": recipe.strip},
+            "byte-compile": lambda: {"tool": self.tool},
+            # What verify and modules say is told in each flavour (identity.py).
+            "prune": lambda: {"prune rules": recipe.prune, **self._judged()},
+            "archive": lambda: {"tool": self.tool},
+            "verify": self._judged,
+            "pack": lambda: {
+                "tool": self.tool,
+                "format": recipe.pack.format,
+                "compressors": compressors(),
+                "dist": str(self.request.workspace.dist),
+            },
+        }
+
+    def _source(self) -> Inputs:
+        patches = {f"patch {patch.name}": patch.sha256 for patch in self._patches}
+        return {"code": code_of(unpack), "source": self.request.release.sha256, **patches}
+
+    def _configure(self) -> Inputs:
+        return {
+            "code": code_of(configure),
+            "compiler": self.compiler,
+            "packages": self.packages,
+            "configure line": self.configure_line,
+        }
+
+    def _make(self) -> Inputs:
+        profile = self.profile.sha256 if self.profile else "none"
+        return {
+            "code": code_of(make, making, train),
+            "make line": making.make_argv(0),
+            "optional modules": self.request.recipe.modules.optional,
+            "profile": profile if self.request.wants_profile else "not wanted",
+        }
+
+    def _judged(self) -> Inputs:
+        recipe = self.request.recipe
+        return {"tool": self.tool, "verify rules": recipe.verify, "modules": recipe.modules}

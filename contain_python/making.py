@@ -1,0 +1,93 @@
+"""How make is called: what training and compiling have in common."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+from contain_python.files import write_whole
+from contain_python.model import ConfiguredTree
+from contain_python.recipe import Recipe
+from contain_python.workspace import Workspace
+
+_BEGUN = ".contain-python-make"
+
+#: A test program that is not installed, and costs a whole LTO link in each pass.
+_UNWANTED = ("-o", "Programs/_testembed")
+
+#: Read by every make before its Makefile. The program that freezes modules is thrown away: it is
+#: linked from the same objects as _bootstrap_python is upstream, without LTO and its minute.
+_EXTRA = "Programs/_freeze_module: override PY_CORE_LDFLAGS = $(PY_LDFLAGS_NOLTO)\n"
+
+
+def make_argv(jobs: int) -> tuple[str, ...]:
+    """Return the make line that compiles."""
+    # -pie belongs to the executable's link alone: BLDSHARED shares every other variable.
+    options = (f"-j{jobs}", "LINKCC=$(PURIFY) $(CC) -pie", "ARFLAGS=rcsD")
+    return ("make", *_UNWANTED, *options, f"MAKE=make {' '.join(_UNWANTED)}")
+
+
+def train_argv(jobs: int, generate: str) -> tuple[str, ...]:
+    """Return the make line that trains; `generate` are configure's flags for instrumenting."""
+    # Code is instrumented before LTO sees it, so this pass does without: its counters are the
+    # same and it takes half the time.
+    return (*make_argv(jobs), f"PGO_PROF_GEN_FLAG={generate} -fno-lto", "profile-run-stamp")
+
+
+def instrumenting_flags(makefile: str) -> str:
+    """Return the flags that configure chose for the instrumented pass, out of its Makefile."""
+    match = re.search(r"^PGO_PROF_GEN_FLAG=(.*)$", makefile, re.MULTILINE)
+    return match[1].strip() if match else ""
+
+
+def was_begun(root: Path) -> bool:
+    """Return whether make was interrupted in this tree: nothing may be built upon half a file."""
+    return (root / _BEGUN).exists()
+
+
+def begin(root: Path) -> None:
+    """Mark a tree, before make runs in it."""
+    (root / _BEGUN).touch()
+
+
+def end(root: Path) -> None:
+    """Take the mark away: what make left in the tree is whole."""
+    (root / _BEGUN).unlink(missing_ok=True)
+
+
+def make_environment(recipe: Recipe, workspace: Workspace, tree: ConfiguredTree) -> dict[str, str]:
+    """Return the environment of make in a tree, and write what it names there."""
+    extra = tree.source.root / ".contain-python.mk"
+    write_whole(extra, _EXTRA)
+    environment = {"SOURCE_DATE_EPOCH": str(tree.source.epoch), "MAKEFILES": str(extra)}
+    if not recipe.modules.optional:
+        # Upstream only reports an extension that does not build: end at once, with its error.
+        environment["PYTHONSTRICTEXTENSIONBUILD"] = "1"
+    return environment | ccache_environment(recipe, workspace)
+
+
+def ccache_environment(recipe: Recipe, workspace: Workspace) -> dict[str, str]:
+    """Return what puts ccache before the compilers, if the recipe wants it and it is there.
+
+    The compilers keep their names, so that nothing of it reaches the result.
+    """
+    program = shutil.which("ccache")
+    if not (recipe.compiler.ccache and program):
+        return {}
+    folder = workspace.place("ccache")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in {
+        Path(recipe.compiler.cc.split()[0]).name,
+        Path(recipe.compiler.cxx.split()[0]).name,
+    }:
+        link = folder / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(program)
+    return {
+        "PATH": f"{folder}:{os.environ.get('PATH', os.defpath)}",
+        "CCACHE_DIR": str(workspace.cache / "ccache"),
+        "CCACHE_BASEDIR": str(workspace.root),
+        "CCACHE_COMPILERCHECK": "content",
+    }
