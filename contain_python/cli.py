@@ -149,8 +149,7 @@ def make_task(  # noqa: PLR0913, PLR0917  what Invoke asks of a task
 
 def _guarded(body: Body, console: Console, given: dict[str, Any]) -> int:
     """Run a task and return its exit code (docs/exit-codes.md)."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    _take_signals()
     try:
         body(console, given)
     except KeyboardInterrupt:
@@ -167,6 +166,23 @@ def _guarded(body: Body, console: Console, given: dict[str, Any]) -> int:
         return 0
     console.error(problem)
     return problem.exit_code
+
+
+def _take_signals() -> None:
+    """Let a signal end the build in order, unless whoever started us wants it ignored.
+
+    A shell starts background jobs with SIGINT ignored, nohup ignores SIGHUP, and what we run would
+    inherit that: CPython's own tests fail then. A handler that does nothing is not inherited.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, _ignore)
+        elif number != signal.SIGINT:
+            signal.signal(number, _interrupt)
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    del number, frame
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:

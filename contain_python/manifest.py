@@ -8,13 +8,15 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from contain_python import __version__, process
+from contain_python import __version__, process, toolchain
 from contain_python.elf import read_elf
 from contain_python.files import sorted_files
+from contain_python.keeping import tool_fingerprint
 from contain_python.ledger import by_rule, read_changes
 from contain_python.model import Archive, FlavourName, Prefix, Verified
 from contain_python.recipe import Recipe
 from contain_python.structure import unstructure
+from contain_python.tars import compressors
 from contain_python.toolchain import distribution_package_of
 from contain_python.workspace import Workspace
 
@@ -34,7 +36,11 @@ def manifest_text(
     data = {
         "format": FORMAT,
         "kind": item.kind,
-        "tool": {"name": "contain-python", "version": __version__},
+        "tool": {
+            "name": "contain-python",
+            "version": __version__,
+            "fingerprint": tool_fingerprint(),
+        },
         "release": _release(prefix),
         "source_date_epoch": prefix.source.epoch,
         "patches": unstructure(prefix.source.patches),
@@ -45,6 +51,10 @@ def manifest_text(
         "make": [word for word in prefix.built.make_command if not word.startswith("-j")],
         "compiler": prefix.built.configured.compiler,
         "machine": prefix.built.configured.machine,
+        "packages": toolchain.build_packages(recipe, prefix.release),
+        "profile": _profile(prefix),
+        "recipe": _recipe(recipe),
+        "compressors": compressors(),
         "tarball": tarball,
         "tar": {"sha256": item.sha256, "size": item.size},
         "files": _files(item),
@@ -55,9 +65,28 @@ def manifest_text(
         data["libraries"] = linked_libraries(flavour, recipe.compiler.cc)
         data["ledger"] = _ledger(workspace, name)
         data["checks"] = unstructure(verified.results(name))
-    text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
-    # The checks tell which build paths they searched for.
-    return text.replace(str(workspace.root), "$WORKSPACE")
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
+def _profile(prefix: Prefix) -> dict[str, Any] | None:
+    profile = prefix.built.profile
+    if not profile:
+        return None
+    return {
+        "name": profile.path.name,
+        "sha256": profile.sha256,
+        "key": unstructure(profile.key),
+    }
+
+
+def _recipe(recipe: Recipe) -> dict[str, Any]:
+    """Return what of the recipe shapes the result; mirrors, limits and places do not."""
+    data: dict[str, Any] = unstructure(recipe)
+    shaping = ("build", "compiler", "modules", "strip", "prune", "verify", "pack")
+    kept = {name: data[name] for name in shaping}
+    # Neither ccache nor how the version was named changes a byte.
+    del kept["compiler"]["ccache"], kept["build"]["python"]
+    return kept
 
 
 def _release(prefix: Prefix) -> dict[str, Any]:

@@ -269,9 +269,10 @@ def _record(
     request: Request, steps: _Steps, source: SourceArchive, configured: ConfiguredTree
 ) -> Profile:
     key, console = steps.inputs.profile_key, steps.console
-    store = profiles.store_of(request.record or request.workspace.cache / "profiles")
+    cache = profiles.store_of(request.workspace.cache / "profiles")
+    store = profiles.store_of(request.record) if request.record else cache
     waiting = "another build is recording the same profile: waiting for it"
-    with store.held(digest(key), lambda: console.note(waiting)):
+    with cache.held(digest(key), lambda: console.note(waiting)):
         # Two builds that both train cannot match: whoever comes second takes the first's.
         profile = _recorded_profile(request, steps)
         if profile:

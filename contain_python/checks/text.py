@@ -43,7 +43,9 @@ def check(subject: Subject, rules: Rules) -> CheckResult:
     findings = [finding for hit in hits for finding in _judge(hit, subject, allowed)]
     findings += _idle_allowances(rules.prefix_allowed, hits, allowed, prefix)
     findings += [] if searchable else [_unsearchable(prefix)]
-    sought = ", ".join(texts) or "nothing: no path is known"
+    # Not their names: the sentence stands in the manifest, which no place of a build may change.
+    places = ("the directories of the build",) if subject.build_paths else ()
+    sought = " and ".join((*places, *((prefix,) if searchable else ()))) or "nothing: none is known"
     return CheckResult(
         check="text",
         examined=f"{counted(len(entries), 'file')}, every byte, for {sought}",

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define WORDS 8192
@@ -38,9 +39,21 @@ static int finds_me(const char *name)
     return 0;
 }
 
+/* As with CPython's own training task, no two trainings count the same. */
+static void train(void)
+{
+    struct timespec now;
+    volatile long left;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    for (left = now.tv_nsec % 99991; left > 0; left--)
+        ;
+}
+
 int main(int count, char **given)
 {
     char name[LENGTH];
+    if (getenv("TOY_TRAINS"))
+        train();
     if (count == 2 && strcmp(given[1], "--configured-prefix") == 0)
         return puts(configured_prefix) < 0;
     if (count < 1 || count + 3 > WORDS)

@@ -26,7 +26,7 @@ def test_clean(bare: Subject) -> None:
     """A prefix without traces passes, and the sentence says what was sought."""
     result = check(bare, Rules())
     assert result.findings == ()
-    assert result.examined == f"1 file, every byte, for {BUILD}, {CONFIGURED}"
+    assert result.examined == f"1 file, every byte, for the directories of the build and {CONFIGURED}"
 
 
 @pytest.mark.parametrize("text", [BUILD, CONFIGURED])
