@@ -17,7 +17,7 @@ from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 from invoke.tasks import Task
 
-from contain_python import __version__, commands
+from contain_python import __version__, commands, housekeeping, rebuilding
 from contain_python.console import Console
 from contain_python.errors import ContainError, InterruptedBuild, PackError, UsageError
 
@@ -101,6 +101,25 @@ invoke regrtest                                    every test, against the runti
 invoke regrtest --flavour builder --tests "test_ssl test_sqlite3"
 
 A failure passes only if regrtest.toml explains it by name.""",
+    "why": """
+
+invoke why                                         before build-python, with the same options
+
+It compares the inputs of each stage with those of the last run: the source, patches, flags, the
+compiler and the distribution's packages, the profile, the rules of the recipe, this tool.""",
+    "cache": """
+
+invoke cache                                       what is there, how large, how old
+invoke cache --verify                              is all of it whole?
+invoke cache --trim 2GB                            remove what was used longest ago
+
+Profiles are never trimmed: without its profile, a build cannot be repeated bit for bit.""",
+    "rebuild": """
+
+invoke rebuild --manifest python-3.13.15-linux-x86_64-runtime.json
+
+It needs the same builder: what differs (compiler, packages, tool) is told before it compiles. Exits
+0 if the hashes are the same, 4 if an input is lacking, 6 if the result differs.""",
     "doctor": """
 
 Exits 4 if a build could not run, and says what to install.""",
@@ -256,6 +275,20 @@ def _doctor(console: Console, given: dict[str, Any]) -> None:
     commands.doctor(commands.Options(**given), console)
 
 
+def _why(console: Console, given: dict[str, Any]) -> None:
+    housekeeping.why(commands.Options(**given), console)
+
+
+def _cache(console: Console, given: dict[str, Any]) -> None:
+    verify, trim = given.pop("verify"), given.pop("trim")
+    housekeeping.show_cache(commands.Options(**given), console, verify=verify, trim=trim)
+
+
+def _rebuild(console: Console, given: dict[str, Any]) -> None:
+    manifest = given.pop("manifest")
+    rebuilding.rebuild(manifest, commands.Options(**given), console)
+
+
 def _regrtest(console: Console, given: dict[str, Any]) -> None:
     flavour, tests = given.pop("flavour"), given.pop("tests")
     commands.run_regrtest(commands.Options(**given), console, flavour, tests)
@@ -282,6 +315,30 @@ def collection(argv: list[str]) -> Collection:
             {"path": "", **_BUILD},
             ("path",),
             {"path": "a path below the prefix, such as bin/pip3"},
+        )
+    )
+    tasks.append(
+        make_task("why", _why, "Tell what a build would do again, and which input changed.", _BUILD)
+    )
+    tasks.append(
+        make_task(
+            "cache",
+            _cache,
+            "List what the cache holds; verify it, or trim it.",
+            {"cache": "", "recipe": "contain.toml", "verify": False, "trim": "", "json": False},
+            help={
+                "verify": "hash every file, and exit 6 if one is not whole",
+                "trim": "remove left-overs, and what was used longest ago, down to a size: 2GB",
+            },
+        )
+    )
+    tasks.append(
+        make_task(
+            "rebuild",
+            _rebuild,
+            "Build again what a manifest describes, and compare the hashes.",
+            {"manifest": "", **_BUILD, "dist": "rebuilt"},
+            help={"manifest": "the manifest beside a tarball: python-VERSION-…-runtime.json"},
         )
     )
     tasks.append(

@@ -15,6 +15,7 @@ from contain_python.console import Console
 from contain_python.doctor import examine
 from contain_python.errors import ToolchainError, UsageError
 from contain_python.extraction import extract
+from contain_python.foresight import Foreseen, foresee
 from contain_python.identity import read_identity
 from contain_python.ledger import read_changes
 from contain_python.mirrors import candidates
@@ -209,6 +210,23 @@ def show_plan(request: Request, console: Console) -> None:
                 console.say(f"  {item}")
         else:
             console.say(f"{key}: {value}")
+    show_foreseen(request, console)
+
+
+def show_foreseen(request: Request, console: Console) -> None:
+    """Show for each stage whether it would run, and why."""
+    console.say(f"CPython {request.release.version} in {request.workspace.root}")
+    for one in foresee(request, console.note):
+        console.result("foreseen", **unstructure(one))
+        console.say(_line(one))
+
+
+def _line(one: Foreseen) -> str:
+    text = f"{one.stage:<13}{one.does:<9}{one.why}"
+    for difference in one.changed:
+        text += f"\n{'':<22}{difference.name}: was {difference.before}\n"
+        text += f"{'':<22}{'':<{len(difference.name)}}  now {difference.now}"
+    return text
 
 
 def verify_any(target: str, console: Console) -> None:

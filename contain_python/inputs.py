@@ -8,10 +8,55 @@ from collections.abc import Callable
 from contain_python import making, profiles, toolchain
 from contain_python.files import sha256
 from contain_python.keeping import Inputs, code_of, digest, tool_fingerprint
-from contain_python.model import AppliedPatch, Profile, ProfileKey, SourceTree
+from contain_python.model import (
+    FLAVOURS,
+    AppliedPatch,
+    Archives,
+    BuiltTree,
+    ConfiguredTree,
+    Flavours,
+    Packed,
+    Prefix,
+    Profile,
+    ProfileKey,
+    SourceTree,
+    Stripped,
+    Verified,
+)
 from contain_python.request import Request
 from contain_python.stages import configure, install, make, train, unpack
 from contain_python.tars import compressors
+
+STAGES = (
+    "download",
+    "unpack",
+    "configure",
+    "train",
+    "make",
+    "install",
+    "relocate",
+    "strip",
+    "byte-compile",
+    "prune",
+    "archive",
+    "verify",
+    "pack",
+)
+
+#: The value and the files (in the workspace) that a stage leaves, where it is kept at all.
+KEPT: dict[str, tuple[type, tuple[str, ...]]] = {
+    "unpack": (SourceTree, ("source",)),
+    "configure": (ConfiguredTree, ("source/Makefile",)),
+    "make": (BuiltTree, ("source/python",)),
+    "install": (Prefix, ("install",)),
+    "relocate": (Prefix, ("relocated",)),
+    "strip": (Stripped, ("stripped", "debug")),
+    "byte-compile": (Prefix, ("compiled",)),
+    "prune": (Flavours, tuple(f"flavours/{name}" for name in FLAVOURS)),
+    "archive": (Archives, ("archives",)),
+    "verify": (Verified, ()),
+    "pack": (Packed, ()),
+}
 
 #: The stages whose result is an installed prefix: what the cache keeps of them depends on these.
 COMPILED = ("unpack", "configure", "make", "install")
@@ -50,7 +95,7 @@ class BuildInputs:
         """Return what a profile must have been recorded for."""
         return profiles.key_of(
             self.request.release,
-            tuple(patch.sha256 for patch in self._patches),
+            tuple(patch.sha256 for patch in self.patches),
             self.compiler,
             self.machine,
             self.configure_line,
@@ -86,7 +131,8 @@ class BuildInputs:
         return tuple(word.replace(str(root), request.release.source_name) for word in line)
 
     @functools.cached_property
-    def _patches(self) -> tuple[AppliedPatch, ...]:
+    def patches(self) -> tuple[AppliedPatch, ...]:
+        """Return the patches that will be applied."""
         found = unpack.patch_files(self.request.patches, self.request.release)
         return tuple(
             AppliedPatch(name=f"{path.parent.name}/{path.name}", sha256=sha256(path))
@@ -121,7 +167,7 @@ class BuildInputs:
         }
 
     def _source(self) -> Inputs:
-        patches = {f"patch {patch.name}": patch.sha256 for patch in self._patches}
+        patches = {f"patch {patch.name}": patch.sha256 for patch in self.patches}
         return {"code": code_of(unpack), "source": self.request.release.sha256, **patches}
 
     def _configure(self) -> Inputs:

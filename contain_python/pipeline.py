@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from contain_python import prefixes, profiles
 from contain_python.checks.modules import public_modules
 from contain_python.console import Console
-from contain_python.inputs import BuildInputs
+from contain_python.inputs import KEPT, STAGES, BuildInputs
 from contain_python.keeping import Keeper, digest
 from contain_python.ledger import Ledger
 from contain_python.making import was_begun
@@ -53,37 +53,6 @@ from contain_python.stages import (
 from contain_python.store import Entry
 
 T = TypeVar("T")
-
-STAGES = (
-    "download",
-    "unpack",
-    "configure",
-    "train",
-    "make",
-    "install",
-    "relocate",
-    "strip",
-    "byte-compile",
-    "prune",
-    "archive",
-    "verify",
-    "pack",
-)
-
-#: The value and the files (in the workspace) that a stage leaves, where it is kept at all.
-KEPT: dict[str, tuple[type, tuple[str, ...]]] = {
-    "unpack": (SourceTree, ("source",)),
-    "configure": (ConfiguredTree, ("source/Makefile",)),
-    "make": (BuiltTree, ("source/python",)),
-    "install": (Prefix, ("install",)),
-    "relocate": (Prefix, ("relocated",)),
-    "strip": (Stripped, ("stripped", "debug")),
-    "byte-compile": (Prefix, ("compiled",)),
-    "prune": (Flavours, tuple(f"flavours/{name}" for name in FLAVOURS)),
-    "archive": (Archives, ("archives",)),
-    "verify": (Verified, ()),
-    "pack": (Packed, ()),
-}
 
 
 def build(request: Request, console: Console, until: str = "pack") -> tuple[Artifact, ...]:
@@ -233,7 +202,7 @@ def _cached_prefix(request: Request, steps: _Steps, held: ExitStack) -> Entry | 
 
     If it is not there, its key stays held: whoever wants the same waits until we have made it.
     """
-    if not steps.reaches("install") or steps.kept("install") is not None:
+    if request.cold or not steps.reaches("install") or steps.kept("install") is not None:
         return None
     store = prefixes.store_of(request.workspace.cache)
     held.enter_context(

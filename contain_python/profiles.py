@@ -63,7 +63,7 @@ def key_of(
 
 
 def shaping_flags(command: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the words of a configure line that shape code, free of the build's directories."""
+    """Return the words of a configure line that shape code: no prefix, linker or debug flags."""
     words = [word for word in command[1:] if not word.startswith("--prefix=")]
     flags: list[str] = []
     for word in words:
@@ -72,7 +72,7 @@ def shaping_flags(command: tuple[str, ...]) -> tuple[str, ...]:
             kept = [
                 flag
                 for flag in value.split()
-                if not flag.startswith(("-Wl,", "-ffile-prefix-map="))
+                if not flag.startswith(("-Wl,", "-g", "-ffile-prefix-map="))
             ]
             word = f"{name}{separator}{' '.join(kept)}"  # noqa: PLW2901  without the linker's part
         flags.append(word)

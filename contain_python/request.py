@@ -15,7 +15,8 @@ class Request:
     """One build.
 
     `source` is a local source tarball; `profile` a PGO profile that must fit; `record` a
-    directory into which a new profile is recorded, whatever there is.
+    directory into which a new profile is recorded, whatever there is; a `cold` build compiles,
+    whatever the cache holds.
     """
 
     recipe: Recipe
@@ -27,6 +28,7 @@ class Request:
     profile: Path | None = None
     require_profile: bool = False
     record: Path | None = None
+    cold: bool = False
 
     @property
     def patches(self) -> Path:

@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +59,7 @@ class Store:
         for entry in self.entries_for(key):
             damage = entry.damage()
             if not damage:
+                mark_used(entry.path)
                 return entry
             self.set_aside(entry, damage, note)
         return None
@@ -123,6 +124,12 @@ class Store:
             yield
         finally:
             os.close(descriptor)
+
+
+def mark_used(path: Path) -> None:
+    """Note by its time that a file was used now, so that it is trimmed last."""
+    with suppress(OSError):  # A cache may be read-only.
+        os.utime(path)
 
 
 def entry_of(path: Path, ending: str) -> Entry | None:

@@ -69,16 +69,21 @@ def _variables(recipe: Recipe, tree: SourceTree, machine: str) -> tuple[str, ...
     # 3.11's setup.py puts these flags behind -fPIC, where -fPIE would undo it for the extensions.
     shared = recipe.build.libpython == "both" or tree.release.parsed < Version("3.12")
     position = "-fPIC" if shared else "-fPIE"
+    # Where it was built must reach no debug information; LTO writes its own when it links.
+    neutral = (
+        "-gno-record-gcc-switches",
+        f"-ffile-prefix-map={tree.root}={tree.release.source_name}",
+    )
     cflags = (
         *HARDENING_CFLAGS,
         *ARCHITECTURE_CFLAGS.get(architecture, ()),
         position,
-        "-gno-record-gcc-switches",
-        f"-ffile-prefix-map={tree.root}={tree.release.source_name}",
+        *neutral,
         *recipe.compiler.cflags,
     )
     ldflags = (
         *HARDENING_LDFLAGS,
+        *neutral,
         "-Wl,--as-needed",
         "-Wl,--build-id=sha1",
         *recipe.compiler.ldflags,

@@ -17,6 +17,7 @@ from contain_python.files import human_size, sync_directory
 from contain_python.mirrors import Candidate, candidates
 from contain_python.model import Progress, Release, SourceArchive
 from contain_python.recipe import Download, Recipe
+from contain_python.store import mark_used
 
 Report = Callable[[Progress], None]
 Note = Callable[[str], None]
@@ -58,6 +59,7 @@ def download(  # noqa: PLR0913  each is a choice of the caller's
         return _local(source, release)
     files = _Files(final=cache / "sources" / release.filename)
     if _problem(files.final, release) == "":
+        mark_used(files.final)
         return SourceArchive(release=release, path=files.final)
     if offline and not files.final.exists():
         raise _not_cached(files.final, release)
