@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
+from itertools import pairwise
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -17,113 +18,10 @@ from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 from invoke.tasks import Task
 
-from contain_python import __version__, commands, housekeeping, rebuilding
+from contain_python import __version__, commands, housekeeping, rebuilding, reproducibility
 from contain_python.console import Console
 from contain_python.errors import ContainError, InterruptedBuild, PackError, UsageError
-
-HELP = {
-    "python": 'what to build: a series ("3.13": its newest locked release) or a version',
-    "prefix": "where it will live (the finished tree can be moved anywhere)",
-    "optimize": "none, lto, pgo or pgo+lto",
-    "libpython": "static (inside the executable) or both (libpython3.x.so as well)",
-    "format": "compression of the tarballs: zst, xz or gz",
-    "recipe": "the recipe file",
-    "workspace": "where to build; one release, one directory in it",
-    "dist": "where the tarballs, manifests and SHA256SUMS go",
-    "cache": "where downloads are kept (default: $XDG_CACHE_HOME/contain-python)",
-    "jobs": "how many compilers at once (default: one for each processor)",
-    "offline": "use the cache only, and no network",
-    "source": "a local source tarball, instead of downloading one",
-    "sha256": "the hash of --source, if releases.lock does not have it",
-    "profile": "a recorded PGO profile, which must fit this very build",
-    "require-profile": "fail where no recorded profile fits, instead of training one",
-    "install-deps": "install missing build packages with this machine's package manager (root)",
-    "dry-run": "print the plan (release, hashes, commands) and do nothing",
-    "verbose": "show the output of configure, make and the rest",
-    "json": "print events as JSON, one a line, for pipelines",
-}
-
-STAGE_HELP = {
-    "download": "Bring the verified source into the cache.",
-    "unpack": "Unpack the source and apply its patches.",
-    "configure": "Configure the source, and refuse a build that would lack modules.",
-    "train": "Record a new PGO profile into profiles/, for later builds to use.",
-    "make": "Compile, with LTO and the recorded profile as the recipe says.",
-    "install": "Install into the workspace, pip included.",
-    "relocate": "Make the installed tree derive its prefix at run time.",
-    "strip": "Remove the test packages, and move debug symbols into their own tree.",
-    "byte-compile": "Byte-compile the standard library, deterministically.",
-    "prune": "Make the flavours: runtime and builder.",
-    "archive": "Archive both flavours and the debug symbols as deterministic tars.",
-    "verify": "Judge both flavours of the build, or any Python: verify TARBALL_OR_PREFIX.",
-    "pack": "Compress what was verified into dist/, with manifests and SHA256SUMS.",
-    "build-python": "Build CPython: from a verified source to verified tarballs in dist/.",
-}
-
-#: What --help tells beside the options; --list shows the first line alone.
-TEACHING = {
-    "build-python": """
-
-Runs every stage in order: download, unpack, configure, make, install, relocate, strip,
-byte-compile, prune, archive, verify, pack. Each is a task of its own, and what did not change
-since the last run is kept.
-
-invoke build-python                                the recipe's version
-invoke build-python --python 3.14 --format xz      another one
-invoke build-python --dry-run                      only the plan
-invoke build-python --optimize none                without PGO and LTO, in minutes
-
-Exit codes: 0 done, 2 usage or recipe, 3 source, 4 toolchain, 5 compile, 6 a check failed,
-7 disk, 130 interrupted.""",
-    "train": """
-
-invoke train --python 3.13                         a new profile, into profiles/
-
-It builds instrumented, runs CPython's training task, and writes one archive whose name carries
-what it fits (release, patches, compiler, flags) and its hash. Training never gives the same
-counters twice; builds from one recorded profile are the same bit for bit, and twice as fast.
-build-python trains by itself where no profile fits, and keeps the result in the cache.""",
-    "verify": """
-
-invoke verify                                      both flavours of the build
-invoke verify dist/NAME.tar.zst                    a tarball
-invoke verify /usr/local --json                    any installed Python
-
-It judges a copy: libraries, hardening, modules, relocation, left-over paths, modes, virtual
-environments. Exits 6 if a check fails.""",
-    "explain": """
-
-invoke explain bin/pip3
-invoke explain lib/python3.13/idlelib --python 3.13""",
-    "regrtest": """
-
-invoke regrtest                                    every test, against the runtime flavour
-invoke regrtest --flavour builder --tests "test_ssl test_sqlite3"
-
-A failure passes only if regrtest.toml explains it by name.""",
-    "why": """
-
-invoke why                                         before build-python, with the same options
-
-It compares the inputs of each stage with those of the last run: the source, patches, flags, the
-compiler and the distribution's packages, the profile, the rules of the recipe, this tool.""",
-    "cache": """
-
-invoke cache                                       what is there, how large, how old
-invoke cache --verify                              is all of it whole?
-invoke cache --trim 2GB                            remove what was used longest ago
-
-Profiles are never trimmed: without its profile, a build cannot be repeated bit for bit.""",
-    "rebuild": """
-
-invoke rebuild --manifest python-3.13.15-linux-x86_64-runtime.json
-
-It needs the same builder: what differs (compiler, packages, tool) is told before it compiles. Exits
-0 if the hashes are the same, 4 if an input is lacking, 6 if the result differs.""",
-    "doctor": """
-
-Exits 4 if a build could not run, and says what to install.""",
-}
+from contain_python.teaching import HELP, STAGE_HELP, TEACHING
 
 Body = Callable[[Console, dict[str, Any]], None]
 
@@ -240,7 +138,7 @@ def _verify_task(argv: list[str]) -> Task[Any]:
 
     Invoke knows no positional argument that may be left out, so the command line decides.
     """
-    if not _names_target(argv):
+    if not _names_target(argv, "verify"):
         return _stage_task("verify")
 
     def body(console: Console, given: dict[str, Any]) -> None:
@@ -251,20 +149,32 @@ def _verify_task(argv: list[str]) -> Task[Any]:
     return make_task("verify", body, STAGE_HELP["verify"], options, ("target",), texts)
 
 
-def _names_target(argv: list[str]) -> bool:
-    """Return whether a bare word that is no option's value follows `verify`."""
-    if "verify" not in argv:
+def _names_target(argv: list[str], task: str) -> bool:
+    """Return whether a bare word that is no option's value follows the task."""
+    if task not in argv:
         return False
     switches = {
         f"--{name.replace('_', '-')}" for name, default in _BUILD.items() if default is False
     }
     before = "--json"
-    for word in argv[argv.index("verify") + 1 :]:
+    for word in argv[argv.index(task) + 1 :]:
         takes_value = before.startswith("--") and before not in switches and "=" not in before
         if not word.startswith("-") and not takes_value:
             return True
         before = word
     return False
+
+
+def _explain_task(argv: list[str]) -> Task[Any]:
+    """Return the task for `explain`; were its path always asked for, Invoke would take --help."""
+    return make_task(
+        "explain",
+        _explain,
+        "Tell which rule kept, removed or changed a file: explain PATH.",
+        {"path": "", **_BUILD},
+        ("path",) if _names_target(argv, "explain") else (),
+        {"path": "a path below the prefix, such as bin/pip3"},
+    )
 
 
 def _explain(console: Console, given: dict[str, Any]) -> None:
@@ -282,6 +192,13 @@ def _why(console: Console, given: dict[str, Any]) -> None:
 def _cache(console: Console, given: dict[str, Any]) -> None:
     verify, trim = given.pop("verify"), given.pop("trim")
     housekeeping.show_cache(commands.Options(**given), console, verify=verify, trim=trim)
+
+
+def _check_reproducible(console: Console, given: dict[str, Any]) -> None:
+    diffoscope, keep = given.pop("diffoscope"), given.pop("keep")
+    reproducibility.check_reproducible(
+        commands.Options(**given), console, diffoscope=diffoscope, keep=keep
+    )
 
 
 def _rebuild(console: Console, given: dict[str, Any]) -> None:
@@ -307,16 +224,7 @@ def collection(argv: list[str]) -> Collection:
     tasks.append(
         make_task("doctor", _doctor, "Report what this machine has and lacks for a build.", _BUILD)
     )
-    tasks.append(
-        make_task(
-            "explain",
-            _explain,
-            "Tell which rule kept, removed or changed a file: explain PATH.",
-            {"path": "", **_BUILD},
-            ("path",),
-            {"path": "a path below the prefix, such as bin/pip3"},
-        )
-    )
+    tasks.append(_explain_task(argv))
     tasks.append(
         make_task("why", _why, "Tell what a build would do again, and which input changed.", _BUILD)
     )
@@ -329,6 +237,18 @@ def collection(argv: list[str]) -> Collection:
             help={
                 "verify": "hash every file, and exit 6 if one is not whole",
                 "trim": "remove left-overs, and what was used longest ago, down to a size: 2GB",
+            },
+        )
+    )
+    tasks.append(
+        make_task(
+            "check-reproducible",
+            _check_reproducible,
+            "Build twice, cold and in other circumstances, and compare every byte.",
+            {"diffoscope": False, "keep": "", **_BUILD},
+            help={
+                "diffoscope": "have that program explain the first difference",
+                "keep": "a new directory for both builds, which stay there",
             },
         )
     )
@@ -375,7 +295,17 @@ def _usage_errors() -> Iterator[None]:
     try:
         yield
     except ParseError as problem:
-        raise Exit(f"error: {problem}", UsageError.exit_code) from problem
+        raise Exit(f"error: {_told(problem, sys.argv)}", UsageError.exit_code) from problem
+
+
+def _told(problem: ParseError, argv: list[str]) -> str:
+    """Return what Invoke said, but for an option given twice, whose value it has no idea of."""
+    words = [part for word in argv for part in word.split("=", 1)]
+    for option, value in pairwise(words):
+        twice = option.startswith("--") and words.count(option) > 1
+        if twice and str(problem) == f"No idea what {value!r} is!":
+            return f"{option} is given twice; it takes one value"
+    return str(problem)
 
 
 def main() -> None:

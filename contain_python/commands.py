@@ -280,7 +280,7 @@ def explain(path: str, options: Options, console: Console) -> None:
     recipe = completed(read_recipe(Path(options.recipe)), options)
     release = chosen(read_lock(recipe.root / "releases.lock"), recipe, options)
     workspace = requested(options, recipe, release).workspace
-    if path.startswith("-"):
+    if not path:
         raise UsageError("explain needs a path", expected="invoke explain bin/pip3")
     name = path.removeprefix(recipe.build.prefix).strip("/")
     if not all((workspace.ledgers / f"prune-{kind}.json").is_file() for kind in FLAVOURS):
@@ -330,6 +330,7 @@ def run_regrtest(options: Options, console: Console, flavour: str, tests: str) -
     release = chosen(read_lock(recipe.root / "releases.lock"), recipe, options)
     request = requested(options, recipe, release)
     build_python(options, console, until="archive")
+    log = request.workspace.log(f"regrtest-{name}")
     explanations = tuple(
         item
         for item in regrtest.read_explanations(recipe.root / "regrtest.toml")
@@ -339,14 +340,14 @@ def run_regrtest(options: Options, console: Console, flavour: str, tests: str) -
         ran, failed = regrtest.run_tests(
             prefix,
             place,
-            request.workspace.log(f"regrtest-{name}"),
+            log,
             jobs=request.jobs,
             tests=tuple(tests.split()),
             left_out=tuple(case for item in explanations for case in item.cases),
             progress=console.progress,
             on_line=console.line,
         )
-    show_verdict(console, regrtest.judge(ran, failed, explanations, everything=not tests))
+    show_verdict(console, regrtest.judge(ran, failed, explanations, everything=not tests), log)
 
 
 @contextmanager

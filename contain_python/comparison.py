@@ -158,10 +158,9 @@ def span_of(first: IO[bytes], second: IO[bytes]) -> Span | None:
             common = min(len(one), len(other))
             changed = _changed(one[:common], other[:common])
             if start < 0:
-                within = _first_of(changed, common)
+                within = common - len(changed.lstrip(b"\0"))
                 start = position + within
                 excerpts = _excerpts(one, other, within, first, second)
-                # What the excerpts needed of the next chunk is read again.
             count += common - changed.count(0) + abs(len(one) - len(other))
         position += max(len(one), len(other))
     if start < 0:
@@ -182,10 +181,6 @@ def _full(stream: IO[bytes]) -> bytes:
 def _changed(one: bytes, other: bytes) -> bytes:
     """Return two strings of one length combined: 0 where they are the same."""
     return (int.from_bytes(one, "big") ^ int.from_bytes(other, "big")).to_bytes(len(one), "big")
-
-
-def _first_of(changed: bytes, common: int) -> int:
-    return common - len(changed.lstrip(b"\0"))
 
 
 def _excerpts(
@@ -306,8 +301,10 @@ def _member(
         if before != after:
             what = _NAMES.get(field, field)
             yield Difference(file=name, inside=first.name, what=what, first=before, second=after)
+    if not (first.isreg() and second.isreg()):
+        return
     contents = (one.extractfile(first), other.extractfile(second))
-    if first.isreg() and second.isreg() and contents[0] and contents[1]:
+    if contents[0] and contents[1]:
         span = span_of(contents[0], contents[1])
         if span:
             contents[0].seek(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from contain_python.console import Console
 from contain_python.errors import CheckError
@@ -58,7 +59,7 @@ def show_artifacts(console: Console, artifacts: tuple[Artifact, ...]) -> None:
         )
 
 
-def show_verdict(console: Console, verdict: Verdict) -> None:
+def show_verdict(console: Console, verdict: Verdict, log: Path) -> None:
     """Show how CPython's own tests went. Raises CheckError for a failure nothing explains."""
     console.result("regrtest", **unstructure(verdict))
     console.say(f"{verdict.ran} test files ran")
@@ -73,5 +74,5 @@ def show_verdict(console: Console, verdict: Verdict) -> None:
             f"{len(verdict.unexplained)} of CPython's own tests fail without an explanation",
             expected="every failure mended, or explained by name in regrtest.toml",
             found=", ".join(verdict.unexplained),
-            remedy="read the log beside the others in the workspace",
+            remedy=f"read the log: {log}",
         )

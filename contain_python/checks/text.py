@@ -41,7 +41,7 @@ def check(subject: Subject, rules: Rules) -> CheckResult:
     hits = [hit for path in entries for hit in _search(path, texts)]
     allowed = _allowed(subject, rules.prefix_allowed)
     findings = [finding for hit in hits for finding in _judge(hit, subject, allowed)]
-    findings += _idle_allowances(rules.prefix_allowed, hits, allowed, prefix)
+    findings += _idle_allowances(hits, allowed, prefix)
     findings += [] if searchable else [_unsearchable(prefix)]
     # Not their names: the sentence stands in the manifest, which no place of a build may change.
     places = ("the directories of the build",) if subject.build_paths else ()
@@ -111,10 +111,15 @@ def _judge(hit: _Hit, subject: Subject, allowed: dict[Path, Allowance]) -> Itera
 
 
 def _idle_allowances(
-    allowances: tuple[Allowance, ...], hits: list[_Hit], allowed: dict[Path, Allowance], prefix: str
+    hits: list[_Hit], allowed: dict[Path, Allowance], prefix: str
 ) -> Iterator[Finding]:
+    """Note each allowance none of whose files needs it.
+
+    One for files that are not in this tree says nothing of the recipe: another build, such as one
+    with libpython as a library, has them.
+    """
     used = {allowed[hit.path].path for hit in hits if hit.text == prefix and hit.path in allowed}
-    for allowance in allowances:
+    for allowance in dict.fromkeys(allowed.values()):
         if allowance.path not in used:
             yield _make.note(
                 allowance.path,

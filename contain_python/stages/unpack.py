@@ -86,6 +86,9 @@ def _rejected(lines: tuple[str, ...]) -> str:
     for line in lines:
         if match := re.match(r"(?:checking|patching) file (.*)", line):
             file = match[1]
+        elif line.startswith("Reversed (or previously applied) patch detected"):
+            # It has tried the first hunk alone, and names none.
+            return f"{file}: Hunk #1 is in the source already, or fits it only backwards"
         elif re.match(r"Hunk #\d+ (FAILED|ignored)|.*(can't find file|malformed patch)", line):
             return f"{file}: {line}" if file else line
     return "\n".join(lines)

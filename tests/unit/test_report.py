@@ -17,6 +17,7 @@ ERROR = Finding(
     check="elf", level="error", where="bin/x", what="no RELRO", why="it is weak", remedy="add it"
 )
 NOTE = Finding(check="elf", level="note", where="bin/y", what="glibc 2.36")
+LOG = Path("/build/3.13.15/logs/regrtest-runtime.log")
 GOOD = CheckResult(check="modules", examined="300 modules", findings=())
 NOTED = CheckResult(check="elf", examined="2 files", findings=(NOTE,))
 BAD = CheckResult(check="elf", examined="2 files", findings=(NOTE, ERROR))
@@ -93,7 +94,7 @@ def a_verdict(*unexplained: str) -> Verdict:
 
 def test_verdict_with_explanations_passes(capsys: pytest.CaptureFixture[str]) -> None:
     """Explained failures are told with their reason, needless explanations too."""
-    show_verdict(Console(), a_verdict())
+    show_verdict(Console(), a_verdict(), LOG)
     out = capsys.readouterr().out
     assert "3 test files ran" in out
     assert "explained: test_venv: no ensurepip" in out
@@ -101,8 +102,9 @@ def test_verdict_with_explanations_passes(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_verdict_with_a_surprise_fails(capsys: pytest.CaptureFixture[str]) -> None:
-    """A failure that nothing explains is an error that names it."""
+    """A failure that nothing explains is an error that names it, and the log to read."""
     with pytest.raises(CheckError) as caught:
-        show_verdict(Console(), a_verdict("test_os", "test_ssl"))
+        show_verdict(Console(), a_verdict("test_os", "test_ssl"), LOG)
     assert "  FAILED: test_os\n" in capsys.readouterr().out
     assert caught.value.found == "test_os, test_ssl"
+    assert caught.value.remedy == f"read the log: {LOG}"

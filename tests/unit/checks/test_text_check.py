@@ -26,7 +26,8 @@ def test_clean(bare: Subject) -> None:
     """A prefix without traces passes, and the sentence says what was sought."""
     result = check(bare, Rules())
     assert result.findings == ()
-    assert result.examined == f"1 file, every byte, for the directories of the build and {CONFIGURED}"
+    sought = f"the directories of the build and {CONFIGURED}"
+    assert result.examined == f"1 file, every byte, for {sought}"
 
 
 @pytest.mark.parametrize("text", [BUILD, CONFIGURED])
@@ -75,10 +76,17 @@ def test_allowance_never_admits_a_build_path(bare: Subject) -> None:
 
 
 def test_idle_allowance(bare: Subject) -> None:
-    """An allowance that admits nothing is a note with its reason."""
+    """An allowance whose file does without is a note with its reason."""
+    (bare.root / "bin").mkdir(exist_ok=True)
+    (bare.root / "bin" / "python3.13").write_text("no prefix")
     (finding,) = found(bare, Allowance(path="bin/python3*", why="getpath's last resort"))
     assert (finding.level, finding.where) == ("note", "bin/python3*")
     assert "getpath's last resort" in finding.why
+
+
+def test_allowance_for_another_build(bare: Subject) -> None:
+    """An allowance for a file that this build does not have, such as libpython, is no news."""
+    assert found(bare, Allowance(path="lib/libpython3.*.so*", why="getpath's last resort")) == ()
 
 
 @pytest.mark.parametrize("prefix", ["", "/usr", "/usr/local", "/install"])

@@ -110,10 +110,18 @@ def test_first_patch_is_undone_when_the_second_fails(tmp_path: Path) -> None:
 
 
 def test_patch_that_upstream_took_is_refused(tmp_path: Path) -> None:
-    """A patch that is in the source already is not silently skipped."""
+    """A patch that is in the source already is not silently skipped: file and hunk are named."""
     a_patch(tmp_path, "01-one.patch", "line ten", "line 10")
-    problem = refused(tmp_path)
-    assert "previously applied" in problem.found or "ignored" in problem.found
+    found = "Lib/file.py: Hunk #1 is in the source already, or fits it only backwards"
+    assert refused(tmp_path).found == found
+
+
+def test_hunk_that_upstream_took_is_named(tmp_path: Path) -> None:
+    """Where only a later hunk is in the source already, that one is named."""
+    patch = a_patch(tmp_path, "01-one.patch", "line 5", "new", line=5)
+    second = "@@ -14,3 +14,3 @@\n line 14\n-line fifteen\n+line 15\n line 16\n"
+    write(patch, patch.read_text() + second)
+    assert refused(tmp_path).found == "Lib/file.py: Hunk #2 FAILED at 14."
 
 
 @pytest.mark.parametrize(

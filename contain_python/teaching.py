@@ -1,0 +1,117 @@
+"""What --help says: of each option, of each stage, and of each task beside its options."""
+
+from __future__ import annotations
+
+HELP = {
+    "python": 'what to build: a series ("3.13": its newest locked release) or a version',
+    "prefix": "where it will live (the finished tree can be moved anywhere)",
+    "optimize": "none, lto, pgo or pgo+lto",
+    "libpython": "static (inside the executable) or both (libpython3.x.so as well)",
+    "format": "compression of the tarballs: zst, xz or gz",
+    "recipe": "the recipe file",
+    "workspace": "where to build; one release, one directory in it",
+    "dist": "where the tarballs, manifests and SHA256SUMS go",
+    "cache": "where downloads are kept (default: $XDG_CACHE_HOME/contain-python)",
+    "jobs": "how many compilers at once (default: one for each processor)",
+    "offline": "use the cache only, and no network",
+    "source": "a local source tarball, instead of downloading one",
+    "sha256": "the hash of --source, if releases.lock does not have it",
+    "profile": "a recorded PGO profile, which must fit this very build",
+    "require-profile": "fail where no recorded profile fits, instead of training one",
+    "install-deps": "install missing build packages with this machine's package manager (root)",
+    "dry-run": "print the plan (release, hashes, commands) and do nothing",
+    "verbose": "show the output of configure, make and the rest",
+    "json": "print events as JSON, one a line, for pipelines",
+}
+
+STAGE_HELP = {
+    "download": "Bring the verified source into the cache.",
+    "unpack": "Unpack the source and apply its patches.",
+    "configure": "Configure the source, and refuse a build that would lack modules.",
+    "train": "Record a new PGO profile into profiles/, for later builds to use.",
+    "make": "Compile, with LTO and the recorded profile as the recipe says.",
+    "install": "Install into the workspace, pip included.",
+    "relocate": "Make the installed tree derive its prefix at run time.",
+    "strip": "Remove the test packages, and move debug symbols into their own tree.",
+    "byte-compile": "Byte-compile the standard library, deterministically.",
+    "prune": "Make the flavours: runtime and builder.",
+    "archive": "Archive both flavours and the debug symbols as deterministic tars.",
+    "verify": "Judge both flavours of the build, or any Python: verify TARBALL_OR_PREFIX.",
+    "pack": "Compress what was verified into dist/, with manifests and SHA256SUMS.",
+    "build-python": "Build CPython: from a verified source to verified tarballs in dist/.",
+}
+
+#: What --help tells beside the options; --list shows the first line alone.
+TEACHING = {
+    "build-python": """
+
+Runs every stage in order: download, unpack, configure, train, make, install, relocate, strip,
+byte-compile, prune, archive, verify, pack. Each is a task of its own, and what did not change
+since the last run is kept.
+
+invoke build-python                                the recipe's version
+invoke build-python --python 3.14 --format xz      another one
+invoke build-python --dry-run                      only the plan
+invoke build-python --optimize none                without PGO and LTO, in minutes
+
+Exit codes: 0 done, 2 usage or recipe, 3 source, 4 toolchain, 5 compile, 6 a check failed,
+7 disk, 130 interrupted.""",
+    "train": """
+
+invoke train --python 3.13                         a new profile, into profiles/
+
+It builds instrumented, runs CPython's training task, and writes one archive whose name carries
+what it fits (release, patches, compiler, flags) and its hash. Training never gives the same
+counters twice; builds from one recorded profile are the same bit for bit, and twice as fast.
+build-python trains by itself where no profile fits, and keeps the result in the cache.""",
+    "verify": """
+
+invoke verify                                      both flavours of the build
+invoke verify dist/NAME.tar.zst                    a tarball
+invoke verify /usr/local --json                    any installed Python
+
+It judges a copy: libraries, hardening, modules, relocation, left-over paths, modes, virtual
+environments. Exits 6 if a check fails.""",
+    "explain": """
+
+invoke explain bin/pip3
+invoke explain lib/python3.13/idlelib --python 3.13""",
+    "regrtest": """
+
+invoke regrtest                                    every test, against the runtime flavour
+invoke regrtest --flavour builder --tests "test_ssl test_sqlite3"
+
+A failure passes only if regrtest.toml explains it by name.""",
+    "why": """
+
+invoke why                                         before build-python, with the same options
+
+It compares the inputs of each stage with those of the last run: the source, patches, flags, the
+compiler and the distribution's packages, the profile, the rules of the recipe, this tool.""",
+    "cache": """
+
+invoke cache                                       what is there, how large, how old
+invoke cache --verify                              is all of it whole?
+invoke cache --trim 2GB                            remove what was used longest ago
+
+Profiles are never trimmed: without its profile, a build cannot be repeated bit for bit.""",
+    "check-reproducible": """
+
+invoke check-reproducible                          the recipe's version, both builds cold
+invoke check-reproducible --python 3.14 --diffoscope
+invoke check-reproducible --install-deps           disorderfs too, as root
+
+One profile is recorded first if none fits. Then A is built as usual, and B with another clock,
+zone, locale, umask, user, home, host name, number of processors and order of directories; what
+this machine cannot vary is told. Every tarball, manifest and SHA256SUMS must be the same, in each
+format. Exits 6 naming file, member and bytes if one is not; both builds are kept then.""",
+    "rebuild": """
+
+invoke rebuild --manifest python-3.13.15-linux-x86_64-runtime.json
+
+It needs the same builder: what differs (compiler, packages, tool) is told before it compiles. Exits
+0 if the hashes are the same, 4 if an input is lacking, 6 if the result differs.""",
+    "doctor": """
+
+Exits 4 if a build could not run, and says what to install.""",
+}
