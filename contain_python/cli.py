@@ -211,6 +211,19 @@ def _regrtest(console: Console, given: dict[str, Any]) -> None:
     commands.run_regrtest(commands.Options(**given), console, flavour, tests)
 
 
+def _check_task() -> Task[Any]:
+    return make_task(
+        "check-reproducible",
+        _check_reproducible,
+        "Build twice, cold and in other circumstances, and compare every byte.",
+        {"diffoscope": False, "keep": "", **_BUILD},
+        help={
+            "diffoscope": "have that program explain the first difference",
+            "keep": "a new directory for both builds, which stay there",
+        },
+    )
+
+
 def collection(argv: list[str]) -> Collection:
     """Return every task, in the order in which a newcomer should read them."""
     tasks = [_stage_task("build-python")]
@@ -240,18 +253,7 @@ def collection(argv: list[str]) -> Collection:
             },
         )
     )
-    tasks.append(
-        make_task(
-            "check-reproducible",
-            _check_reproducible,
-            "Build twice, cold and in other circumstances, and compare every byte.",
-            {"diffoscope": False, "keep": "", **_BUILD},
-            help={
-                "diffoscope": "have that program explain the first difference",
-                "keep": "a new directory for both builds, which stay there",
-            },
-        )
-    )
+    tasks.append(_check_task())
     tasks.append(
         make_task(
             "rebuild",

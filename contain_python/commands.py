@@ -277,11 +277,11 @@ def doctor(options: Options, console: Console) -> None:
 
 def explain(path: str, options: Options, console: Console) -> None:
     """Tell which rule kept, removed or changed a file of the last build. Raises UsageError."""
+    if not path:
+        raise UsageError("explain needs a path", expected="invoke explain bin/pip3")
     recipe = completed(read_recipe(Path(options.recipe)), options)
     release = chosen(read_lock(recipe.root / "releases.lock"), recipe, options)
     workspace = requested(options, recipe, release).workspace
-    if not path:
-        raise UsageError("explain needs a path", expected="invoke explain bin/pip3")
     name = path.removeprefix(recipe.build.prefix).strip("/")
     if not all((workspace.ledgers / f"prune-{kind}.json").is_file() for kind in FLAVOURS):
         raise UsageError(

@@ -35,15 +35,15 @@ _NAMES = {"linkname": "link", "uid": "owner", "gid": "group", "uname": "owner", 
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """Where two contents differ: the first offset, how many bytes do, and some bytes of each.
+    """Where two contents differ: the first offset, how many bytes do, and some of each in hex.
 
     `section` is the section of an ELF file that has the offset.
     """
 
     offset: int
     count: int
-    first: bytes
-    second: bytes
+    first: str
+    second: str
     section: str = ""
 
 
@@ -133,14 +133,9 @@ def compare_files(first: Path, second: Path, name: str) -> tuple[Difference, ...
 
 
 def _presence(name: str, inside: str, *, there: bool) -> Difference:
+    what = "missing from the second" if there else "extra in the second"
     sides = ("there", "not there") if there else ("not there", "there")
-    return Difference(
-        file=name,
-        inside=inside,
-        what="missing from the second" if there else "extra in the second",
-        first=sides[0],
-        second=sides[1],
-    )
+    return Difference(file=name, inside=inside, what=what, first=sides[0], second=sides[1])
 
 
 # --- bytes --------------------------------------------------------------------------------------
@@ -149,7 +144,7 @@ def _presence(name: str, inside: str, *, there: bool) -> Difference:
 def span_of(first: IO[bytes], second: IO[bytes]) -> Span | None:
     """Return where two streams differ, or None; bytes that only the longer one has count."""
     position, count, start = 0, 0, -1
-    excerpts = (b"", b"")
+    excerpts = ("", "")
     while True:
         one, other = _full(first), _full(second)
         if not (one or other):
@@ -185,8 +180,8 @@ def _changed(one: bytes, other: bytes) -> bytes:
 
 def _excerpts(
     one: bytes, other: bytes, within: int, first: IO[bytes], second: IO[bytes]
-) -> tuple[bytes, bytes]:
-    parts: list[bytes] = []
+) -> tuple[str, str]:
+    parts: list[str] = []
     for chunk, stream in ((one, first), (other, second)):
         part = chunk[within : within + _EXCERPT]
         lacking = _EXCERPT - len(part)
@@ -194,7 +189,7 @@ def _excerpts(
             place = stream.tell()
             part += stream.read(lacking)
             stream.seek(place)
-        parts.append(part)
+        parts.append(part.hex())
     return parts[0], parts[1]
 
 
@@ -392,9 +387,10 @@ def _sides(sides: tuple[str, str]) -> list[str]:
     ]
 
 
-def _hex(data: bytes) -> str:
+def _hex(digits: str) -> str:
     """Return bytes as hexadecimal digits, and as text where they are printable."""
-    if not data:
+    if not digits:
         return "(it ends before)"
+    data = bytes.fromhex(digits)
     text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in data)  # noqa: PLR2004  ASCII
     return f"{data.hex(' ')}  |{text}|"

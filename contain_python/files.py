@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import glob
 import hashlib
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+#: What opening a file without a name fails with where the file system, or the kernel, knows none.
+_WITHOUT_O_TMPFILE = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
 
 
 def sha256(path: Path) -> str:
@@ -20,20 +26,78 @@ def sha256(path: Path) -> str:
 
 @contextmanager
 def whole_file(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
-    """Open a file for writing that appears under `path` only when complete and on the disk."""
+    """Open a file for writing that appears under `path` only when complete and on the disk.
+
+    Where the file system can, it has no name until then, and is gone with a process that is killed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
+    with _directory(path.parent) as folder:
+        descriptor, name = _temporary(path)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                yield stream
+                stream.flush()
+                os.fchmod(stream.fileno(), mode)
+                os.fsync(stream.fileno())
+                if name:
+                    os.replace(name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+                    name = ""
+                else:
+                    _link(f"/proc/self/fd/{stream.fileno()}", path, folder)
+            os.fsync(folder)
+        finally:
+            if name:
+                (path.parent / name).unlink(missing_ok=True)
+
+
+def place_whole(source: Path, target: Path) -> None:
+    """Let a file appear under `target`, which it replaces: as a hard link, or else as a copy."""
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fchmod(stream.fileno(), mode)
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-        sync_directory(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+        with _directory(target.parent) as folder:
+            _link(str(source), target, folder)
+            os.fsync(folder)
+    except OSError:
+        # Another file system, or one without hard links; a real problem the copy meets too.
+        with source.open("rb") as stream, whole_file(target) as copy:
+            shutil.copyfileobj(stream, copy, 1 << 20)
+
+
+def leavings(path: Path) -> list[Path]:
+    """Return what a killed process may have left beside `path` while it wrote there."""
+    return sorted(path.parent.glob(f".{glob.escape(path.name)}.*"))
+
+
+def _temporary(path: Path) -> tuple[int, str]:
+    """Return the descriptor of a new file beside `path`, and its name: "" if it has none."""
+    try:
+        descriptor = os.open(path.parent, os.O_TMPFILE | os.O_RDWR, 0o600)
+    except OSError as problem:
+        if problem.errno not in _WITHOUT_O_TMPFILE:
+            raise
+    else:
+        if Path(f"/proc/self/fd/{descriptor}").exists():
+            return descriptor, ""
+        os.close(descriptor)  # Without /proc it could not be given a name.
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    return descriptor, Path(temporary).name
+
+
+def _link(source: str, path: Path, folder: int) -> None:
+    """Make `path`, in the directory that `folder` is open on, a link to a whole file.
+
+    Only with a directory's descriptor does os.link follow symbolic links, as /proc has them.
+    """
+    try:
+        os.link(source, path.name, dst_dir_fd=folder)
+    except FileExistsError:
+        # A link replaces nothing, a rename does.
+        name = f".{path.name}.{secrets.token_hex(8)}"
+        os.link(source, name, dst_dir_fd=folder)
+        try:
+            os.replace(name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+        finally:
+            # Still there after an error; or if both names were links to one file already.
+            (path.parent / name).unlink(missing_ok=True)
 
 
 def write_whole(path: Path, data: bytes | str, mode: int = 0o644) -> None:
@@ -42,13 +106,20 @@ def write_whole(path: Path, data: bytes | str, mode: int = 0o644) -> None:
         stream.write(data.encode() if isinstance(data, str) else data)
 
 
-def sync_directory(path: Path) -> None:
-    """Make a rename inside `path` survive a power cut."""
+@contextmanager
+def _directory(path: Path) -> Iterator[int]:
+    """Yield a descriptor of a directory."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def sync_directory(path: Path) -> None:
+    """Make a rename inside `path` survive a power cut."""
+    with _directory(path) as descriptor:
+        os.fsync(descriptor)
 
 
 @contextmanager

@@ -29,6 +29,9 @@ _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded")
 _LAST_LINES = 15
 _GRACE_SECONDS = 10.0
 
+#: Runs each command, so that none is left when we are killed. By path: its cost is a bare start.
+_GUARD = Path(__file__).with_name("guard.py")
+
 
 def build_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the allow-listed environment of a build command, with the C locale and UTC."""
@@ -76,7 +79,8 @@ def run(  # noqa: PLR0913  each names one property of the command
 
     A full disk raises PackError instead, for there is nothing wrong with what was run.
 
-    The command leads a process group of its own, which is ended whole when we are interrupted.
+    The command leads a process group of its own, which is ended whole when we are interrupted, and
+    also when we are killed (guard.py).
     """
     command = [str(argument) for argument in argv]
     with _open_log(log) as stream:
@@ -106,8 +110,13 @@ def output(
     cwd: Path | None = None,
     environment: Mapping[str, str] | None = None,
     error: type[ContainError] = CompileError,
+    writes: bool = False,
 ) -> str:
-    """Run a short command and return what it printed; raise `error` if it fails."""
+    """Run a short command and return what it printed; raise `error` if it fails.
+
+    It has no guard, which would take longer than it does. If it `writes` into the workspace, it
+    holds that until it ends, so that no rerun joins it when we are killed.
+    """
     command = [str(argument) for argument in argv]
     try:
         done = subprocess.run(  # noqa: S603  argument lists only, no shell
@@ -119,6 +128,7 @@ def output(
             text=True,
             errors="replace",
             check=False,
+            close_fds=not writes,
         )
     except OSError as problem:
         raise error(f"cannot start {command[0]}", found=str(problem)) from problem
@@ -137,46 +147,53 @@ def _open_log(log: Path | None) -> IO[str]:
 def _follow(
     command: list[str], cwd: Path, environment: Mapping[str, str] | None, watcher: _Watcher
 ) -> int:
-    try:
-        process = subprocess.Popen(  # noqa: S603  argument lists only, no shell
-            command,
-            cwd=cwd,
-            env=build_environment(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
-    except OSError as problem:
-        watcher.see(f"error: cannot start {command[0]}: {problem.strerror}")
-        return 127
-    try:
-        assert process.stdout is not None  # noqa: S101  for mypy: stdout=PIPE
-        for line in process.stdout:
-            watcher.see(line.rstrip("\n"))
-        return process.wait()
-    except BaseException:
-        _end_group(process)
-        raise
-
-
-def _end_group(process: subprocess.Popen[str]) -> None:
-    """End the whole process group: politely, then for good."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
+    listens, tells = os.pipe()
+    with open(tells, "wb", buffering=0) as lifeline:  # noqa: PTH123  a descriptor has no path
         try:
-            os.killpg(process.pid, number)
-            process.wait(_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
-        except ProcessLookupError:
-            break
-    # The leader may be gone while its children are not.
+            process = _start_guarded(command, cwd, environment, listens)
+        except OSError as problem:
+            watcher.see(f"error: cannot start {command[0]}: {problem.strerror}")
+            return 127
+        finally:
+            os.close(listens)
+        try:
+            assert process.stdout is not None  # noqa: S101  for mypy: stdout=PIPE
+            for line in process.stdout:
+                watcher.see(line.rstrip("\n"))
+            return process.wait()
+        except BaseException:
+            _end(process, lifeline)
+            raise
+
+
+def _start_guarded(
+    command: list[str], cwd: Path, environment: Mapping[str, str] | None, listens: int
+) -> subprocess.Popen[str]:
+    os.set_inheritable(listens, True)  # noqa: FBT003  it has no other form
+    return subprocess.Popen(  # noqa: S603  argument lists only, no shell
+        [sys.executable, "-I", "-S", _GUARD, str(listens), *command],
+        cwd=cwd,
+        env=build_environment(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+        # The guard takes the workspace's lock along, and keeps all of it from the command.
+        close_fds=False,
+    )
+
+
+def _end(process: subprocess.Popen[str], lifeline: IO[bytes]) -> None:
+    """End a guarded command with all that it started: politely, then for good."""
     try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
+        lifeline.write(b"!")
+        process.wait(_GRACE_SECONDS)
+    except (BrokenPipeError, subprocess.TimeoutExpired):
         pass
+    lifeline.close()
+    process.wait()
 
 
 def _status(code: int) -> str:

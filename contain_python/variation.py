@@ -15,19 +15,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import socket
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from contain_python import distribution, process
+from contain_python.clock import CLOCK_SOURCE
 from contain_python.distribution import Packages
 from contain_python.errors import ContainError, ToolchainError
 from contain_python.process import Line
@@ -50,90 +45,7 @@ TOOLS = {
     "disorderfs": Packages(apt=("disorderfs",)),
 }
 
-_ENTER = "from contain_python.variation import enter; enter()"
-_BAD = 125
-_MOUNT_SECONDS = 20.0
-
-#: Deadlines on the calendar are moved back, or whoever waits for them would wait for days.
-_CLOCK = r"""
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <pthread.h>
-#include <semaphore.h>
-#include <sys/syscall.h>
-#include <sys/time.h>
-#include <time.h>
-#include <unistd.h>
-
-static int is_calendar(clockid_t clock)
-{
-    return clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE || clock == CLOCK_TAI;
-}
-
-int clock_gettime(clockid_t clock, struct timespec *when)
-{
-    int status = (int)syscall(SYS_clock_gettime, clock, when);
-    if (status == 0 && is_calendar(clock))
-        when->tv_sec += OFFSET;
-    return status;
-}
-
-int timespec_get(struct timespec *when, int base)
-{
-    return base == TIME_UTC && clock_gettime(CLOCK_REALTIME, when) == 0 ? base : 0;
-}
-
-time_t time(time_t *when)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    if (when)
-        *when = now.tv_sec;
-    return now.tv_sec;
-}
-
-int gettimeofday(struct timeval *restrict when, void *restrict zone)
-{
-    struct timespec now;
-    (void)zone;
-    clock_gettime(CLOCK_REALTIME, &now);
-    when->tv_sec = now.tv_sec;
-    when->tv_usec = now.tv_nsec / 1000;
-    return 0;
-}
-
-static struct timespec real(const struct timespec *deadline)
-{
-    struct timespec moved = *deadline;
-    if (moved.tv_sec > 1000000000) /* no machine is up that long: it is on the calendar */
-        moved.tv_sec -= OFFSET;
-    return moved;
-}
-
-#define NEXT(name, ...) ((int (*)(__VA_ARGS__, const struct timespec *))dlsym(RTLD_NEXT, name))
-
-int sem_timedwait(sem_t *restrict semaphore, const struct timespec *restrict deadline)
-{
-    struct timespec moved = real(deadline);
-    return NEXT("sem_timedwait", sem_t *)(semaphore, &moved);
-}
-
-int pthread_mutex_timedlock(pthread_mutex_t *restrict mutex,
-                            const struct timespec *restrict deadline)
-{
-    struct timespec moved = real(deadline);
-    return NEXT("pthread_mutex_timedlock", pthread_mutex_t *)(mutex, &moved);
-}
-
-int pthread_cond_timedwait(pthread_cond_t *restrict condition, pthread_mutex_t *restrict mutex,
-                           const struct timespec *restrict deadline)
-{
-    struct timespec moved = real(deadline);
-    return NEXT("pthread_cond_timedwait", pthread_cond_t *, pthread_mutex_t *)(condition, mutex,
-                                                                              &moved);
-}
-"""
-
+_ENTER = "from contain_python.varying import enter; enter()"
 #: Tells what a command sees of its circumstances; the argument is a directory to list.
 _OBSERVE = """
 import json, os, socket, sys, time
@@ -168,6 +80,17 @@ class Variation:
     clock: str = ""
     shuffled: str = ""
 
+    @classmethod
+    def parsed(cls, text: str) -> Variation:
+        """Return the variation that `text` gives."""
+        data: dict[str, Any] = json.loads(text)
+        return cls(**{**data, "processors": tuple(data["processors"])})
+
+    @property
+    def text(self) -> str:
+        """Return all of it in one word of a command line."""
+        return json.dumps(asdict(self))
+
     @property
     def namespaces(self) -> tuple[str, ...]:
         """Return the options of `unshare` for the namespaces that this variation needs."""
@@ -193,7 +116,7 @@ def wrapped(variation: Variation, argv: Sequence[str | Path]) -> tuple[str, ...]
     command = tuple(str(word) for word in argv)
     if variation == Variation():
         return command
-    inner = (sys.executable, "-c", _ENTER, json.dumps(asdict(variation)), *command)
+    inner = (sys.executable, "-c", _ENTER, variation.text, *command)
     namespaces = variation.namespaces
     return ("unshare", *namespaces, *inner) if namespaces else inner
 
@@ -206,110 +129,6 @@ def observe(variation: Variation, folder: Path) -> Seen:
     argv = (sys.executable, "-c", _OBSERVE, folder)
     printed = process.output(wrapped(variation, argv), error=ToolchainError)
     return Seen(**json.loads(printed.splitlines()[-1]))
-
-
-# --- inside: the process that the wrapper starts --------------------------------------------------
-
-
-def enter() -> None:
-    """Run the command in this process's arguments as the variation in them says; exit as it does.
-
-    To be run in the namespaces that the variation needs.
-    """
-    data: dict[str, Any] = json.loads(sys.argv[1])
-    variation = Variation(**{**data, "processors": tuple(data["processors"])})
-    # A signal that ends the build is for the command: the mounts must outlive it.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: None)
-    try:
-        with ExitStack() as held:
-            _arrange(variation, held)
-            status = _run(variation, sys.argv[2:])
-    except (OSError, subprocess.CalledProcessError) as problem:
-        sys.stderr.write(f"error: cannot vary the circumstances: {problem}\n")
-        status = _BAD
-    sys.exit(status)
-
-
-def _arrange(variation: Variation, held: ExitStack) -> None:
-    if variation.clock:
-        held.enter_context(_preloaded(Path(variation.clock)))
-    if variation.shuffled:
-        held.enter_context(_shuffled(Path(variation.shuffled)))
-    if variation.host:
-        socket.sethostname(variation.host)
-    if variation.processors:
-        os.sched_setaffinity(0, variation.processors)
-
-
-@contextmanager
-def _preloaded(library: Path) -> Iterator[None]:
-    """Let every program that starts now load a library: /etc is shown with one file more."""
-    already = Path("/etc/ld.so.preload")
-    lines = already.read_text(encoding="utf-8") if already.exists() else ""
-    with tempfile.TemporaryDirectory(prefix="contain-etc-") as folder:
-        Path(folder).chmod(0o755)
-        inside = Path(folder, "contain-python-clock.so")
-        shutil.copyfile(library, inside)
-        inside.chmod(0o755)
-        Path(folder, "ld.so.preload").write_text(f"{lines}/etc/{inside.name}\n", encoding="utf-8")
-        Path(folder, "ld.so.preload").chmod(0o644)
-        layers = f"lowerdir={folder}:/etc"
-        _call("mount", "-t", "overlay", "overlay", "-o", layers, "/etc")
-        yield
-        _call("umount", "--lazy", "/etc")
-
-
-@contextmanager
-def _shuffled(place: Path) -> Iterator[None]:
-    """Show the entries of a directory in another order at each look; it is itself behind that."""
-    # disorderfs acts as whoever asks, and that user may lack the way through the directories above.
-    behind = Path(tempfile.mkdtemp(prefix="contain-behind-"))
-    behind.chmod(0o755)
-    _call("mount", "--bind", str(place), str(behind))
-    # FUSE 2 covers nothing but an empty directory.
-    _call("mount", "-t", "tmpfs", "tmpfs", str(place))
-    options = ("--shuffle-dirents=yes", "--reverse-dirents=no", "--multi-user=yes")
-    argv = ("disorderfs", "-f", "-q", *options, str(behind), str(place))
-    before = place.stat().st_dev
-    with subprocess.Popen(argv, stdout=subprocess.DEVNULL) as server:  # noqa: S603  no shell
-        try:
-            _await_mount(place, before, server)
-            yield
-        finally:
-            # Lazily: what the command left running may still be there.
-            _call("umount", "--lazy", str(place))
-            server.terminate()
-    _call("umount", "--lazy", str(place), str(behind))
-    behind.rmdir()
-
-
-def _await_mount(place: Path, before: int, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _MOUNT_SECONDS
-    while place.stat().st_dev == before:
-        if server.poll() is not None or time.monotonic() > deadline:
-            raise OSError(f"disorderfs does not mount {place}")
-        time.sleep(0.01)
-
-
-def _call(*argv: str) -> None:
-    subprocess.run(argv, check=True)  # noqa: S603  argument lists only, no shell
-
-
-def _run(variation: Variation, argv: list[str]) -> int:
-    drop: tuple[str, ...] = ()
-    if variation.user is not None:
-        number = str(variation.user)
-        drop = ("setpriv", f"--reuid={number}", f"--regid={number}", "--clear-groups")
-        drop += ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
-    process = subprocess.Popen(  # noqa: S603  argument lists only, no shell
-        [*drop, *argv],
-        env=variation.environment,
-        cwd=variation.directory or None,
-        umask=-1 if variation.umask is None else variation.umask,
-    )
-    status = process.wait()
-    return status if status >= 0 else 128 - status
 
 
 # --- what this machine allows ----------------------------------------------------------------
@@ -435,7 +254,7 @@ def listed(place: Path) -> None:
 def clock_library(folder: Path, compiler: str) -> Path:
     """Compile the library that moves the clock, and return it. Raises ToolchainError."""
     source, library = folder / "clock.c", folder / "clock.so"
-    source.write_text(_CLOCK, encoding="utf-8")
+    source.write_text(CLOCK_SOURCE, encoding="utf-8")
     flags = ("-O2", "-shared", "-fPIC", f"-DOFFSET={CLOCK_OFFSET}")
     process.output([compiler, *flags, source, "-o", library, "-ldl"], error=ToolchainError)
     return library

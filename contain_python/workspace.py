@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from contain_python.errors import BusyError
+
+#: How long a build that was just killed may take to be gone, with the commands that it ran.
+_PATIENCE_SECONDS = 3.0
+_PAUSE_SECONDS = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +40,13 @@ class Workspace:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the workspace; the kernel lets go when the process ends. Raises BusyError."""
+        """Hold the workspace; the kernel lets go when the process ends. Raises BusyError.
+
+        The guard of a running command (guard.py) holds it too, for as long as that command writes.
+        """
         self.root.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        os.set_inheritable(descriptor, True)  # noqa: FBT003  it has no other form
         try:
             self._lock(descriptor)
             yield
@@ -45,17 +54,27 @@ class Workspace:
             os.close(descriptor)
 
     def _lock(self, descriptor: int) -> None:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
-            raise BusyError(
-                f"another build is using {self.root}",
-                found=f"it is held by process {holder or 'unknown'}",
-                remedy="wait for it to end, or pass --workspace DIR for a second one",
-            ) from None
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not _locked(descriptor):
+            if time.monotonic() > deadline:
+                holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+                raise BusyError(
+                    f"another build is using {self.root}",
+                    found=f"it is held by process {holder or 'unknown'}",
+                    remedy="wait for it to end, or pass --workspace DIR for a second one",
+                )
+            time.sleep(_PAUSE_SECONDS)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+
+
+def _locked(descriptor: int) -> bool:
+    """Return whether a file could be locked, without waiting for it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def default_cache() -> Path:

@@ -1,33 +1,68 @@
-"""Compress the verified archives into `dist/`, each with its manifest, and list their hashes."""
+"""Compress the verified archives, and publish them in `dist/` with manifests and a list of hashes.
+
+They are compressed in the workspace, and kept there for as long as the archives stay as they are.
+"""
 
 from __future__ import annotations
 
-import gzip
+import fcntl
 import hashlib
-import lzma
-import shutil
+import json
+import os
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
 
-import zstandard
-
-from contain_python.errors import PackError
+from contain_python import compression
+from contain_python.compression import Method, compress, method_for
+from contain_python.errors import PackError, RecipeError
 from contain_python.extraction import DAMAGE, decompressed
-from contain_python.files import sha256, whole_file, write_whole
+from contain_python.files import leavings, place_whole, remove_tree, sha256, write_whole
+from contain_python.keeping import code_of, digest
 from contain_python.manifest import manifest_text
 from contain_python.model import Archive, Artifact, Progress, Verified
-from contain_python.recipe import Format, Recipe
+from contain_python.process import cpu_count
+from contain_python.recipe import Recipe
+from contain_python.structure import structure, unstructure
+from contain_python.tars import compressors
 from contain_python.workspace import Workspace
 
-#: zstandard's level, and a window of 32 MiB that every decoder accepts without being asked.
-_ZSTD = zstandard.ZstdCompressionParameters.from_level(
-    19, window_log=25, threads=0, write_checksum=True, write_content_size=True
-)
+#: More threads would take memory, and find nothing to do.
+_MOST_THREADS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Origin:
+    """All that decides the bytes of a compressed archive."""
+
+    tar: str
+    method: Method
+    code: str
+    compressors: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Record:
+    """A compressed archive that is kept: of what it was made, its SHA-256, and its size in bytes.
+
+    It is written only after the file was proved.
+    """
+
+    origin: _Origin
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ready:
+    """An artifact as it will be in `dist`, the file that holds its bytes, and its manifest."""
+
+    artifact: Artifact
+    source: Path
+    manifest: str
 
 
 def pack(
@@ -36,38 +71,27 @@ def pack(
     """Write the tarballs, their manifests and SHA256SUMS. Raises PackError."""
     make_writable(workspace.dist)
     archives = verified.archives.archives
-    with _aside(workspace.dist) as aside, ThreadPoolExecutor(max_workers=len(archives)) as pool:
-        packed = []
-        for done, artifact in enumerate(
-            pool.map(lambda item: _pack_one(recipe, workspace, verified, item, aside), archives),
-            start=1,
-        ):
-            progress(Progress(fraction=done / len(archives), doing=artifact.path.name))
-            packed.append(artifact)
-        artifacts = [_published(artifact, workspace.dist) for artifact in packed]
-    update_sums(workspace.dist, artifacts)
-    return tuple(artifacts)
-
-
-@contextmanager
-def _aside(dist: Path) -> Iterator[Path]:
-    """Yield a directory to pack into: nothing in `dist` is replaced before everything is whole."""
-    with tempfile.TemporaryDirectory(prefix=".packing-", dir=dist) as directory:
-        yield Path(directory)
-
-
-def _published(artifact: Artifact, dist: Path) -> Artifact:
-    path, manifest = dist / artifact.path.name, dist / artifact.manifest.name
-    artifact.path.replace(path)
-    artifact.manifest.replace(manifest)
-    return replace(artifact, path=path, manifest=manifest)
+    # The largest first: what ends last should have begun first.
+    order = sorted(archives, key=lambda item: -item.size)
+    ready: dict[str, _Ready] = {}
+    with ThreadPoolExecutor(max_workers=len(order)) as pool:
+        waiting = [pool.submit(_pack_one, recipe, workspace, verified, item) for item in order]
+        for done, future in enumerate(as_completed(waiting), start=1):
+            made = future.result()
+            progress(Progress(fraction=done / len(order), doing=made.artifact.path.name))
+            ready[made.artifact.kind] = made
+    # Nothing in `dist` is replaced before everything is whole.
+    publish(workspace.dist, [ready[item.kind] for item in archives])
+    _clear(workspace, archives)
+    return tuple(ready[item.kind].artifact for item in archives)
 
 
 def make_writable(dist: Path) -> None:
     """Make the output directory, and show that a file can be written there. Raises PackError."""
     try:
-        write_whole(dist / ".writable", b"")
-        (dist / ".writable").unlink()
+        dist.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=dist):  # It has no name, or none for long.
+            pass
     except OSError as problem:
         raise PackError(
             f"cannot write to {dist}",
@@ -83,53 +107,70 @@ def artifact_name(verified: Verified, kind: str) -> str:
     return f"python-{configured.source.release.version}-linux-{architecture}-{kind}"
 
 
-def _pack_one(
-    recipe: Recipe, workspace: Workspace, verified: Verified, item: Archive, folder: Path
-) -> Artifact:
+def _pack_one(recipe: Recipe, workspace: Workspace, verified: Verified, item: Archive) -> _Ready:
+    method = method_for(recipe.pack.format, item.kind)
+    source, record = _compressed(workspace, item, method)
     name = artifact_name(verified, item.kind)
-    target = folder / f"{name}.tar.{recipe.pack.format}"
-    compress(item.path, target, recipe.pack.format)
-    _prove(target, item)
-    digest = sha256(target)
-    manifest = folder / f"{name}.json"
-    tarball: dict[str, str | int] = {
-        "name": target.name,
-        "sha256": digest,
-        "size": target.stat().st_size,
-    }
-    write_whole(manifest, manifest_text(recipe, workspace, verified, item, tarball))
-    return Artifact(
+    artifact = Artifact(
         kind=item.kind,
-        path=target,
-        sha256=digest,
-        size=target.stat().st_size,
+        path=workspace.dist / f"{name}.tar.{method.form}",
+        sha256=record.sha256,
+        size=record.size,
         unpacked=item.size,
-        manifest=manifest,
+        manifest=workspace.dist / f"{name}.json",
     )
+    tarball: dict[str, str | int] = {
+        "name": artifact.path.name,
+        "sha256": record.sha256,
+        "size": record.size,
+    }
+    text = manifest_text(recipe, workspace, verified, item, tarball)
+    return _Ready(artifact=artifact, source=source, manifest=text)
 
 
-def compress(source: Path, target: Path, form: Format) -> None:
-    """Compress a file to the same bytes every time: no name, no time, one thread."""
-    with (
-        source.open("rb") as plain,
-        whole_file(target) as raw,
-        _compressor(raw, form, source.stat().st_size) as stream,
-    ):
-        shutil.copyfileobj(plain, stream, 1 << 20)
+def _compressed(workspace: Workspace, item: Archive, method: Method) -> tuple[Path, _Record]:
+    """Return the compressed archive and its record: as they were kept, or else made anew."""
+    origin = _origin(item, method)
+    stem = workspace.place("packed") / digest(origin)
+    path, note = stem.with_suffix(f".{method.form}"), stem.with_suffix(".json")
+    record = _read(note)
+    if record and record.origin == origin and path.is_file() and sha256(path) == record.sha256:
+        return path, record
+    note.unlink(missing_ok=True)
+    compress(item.path, path, method, min(cpu_count(), _MOST_THREADS))
+    _prove(path, item)
+    record = _Record(origin=origin, sha256=sha256(path), size=path.stat().st_size)
+    write_whole(note, json.dumps(unstructure(record), indent=1) + "\n")
+    return path, record
 
 
-@contextmanager
-def _compressor(raw: IO[bytes], form: Format, size: int) -> Iterator[IO[bytes]]:
-    if form == "zst":
-        compressor = zstandard.ZstdCompressor(compression_params=_ZSTD)
-        with compressor.stream_writer(raw, size=size, closefd=False) as stream:
-            yield cast("IO[bytes]", stream)
-    elif form == "xz":
-        with lzma.open(raw, "wb", check=lzma.CHECK_CRC64, preset=9 | lzma.PRESET_EXTREME) as stream:
-            yield cast("IO[bytes]", stream)
-    else:
-        with gzip.GzipFile("", "wb", 9, raw, mtime=0) as stream:
-            yield cast("IO[bytes]", stream)
+def _origin(item: Archive, method: Method) -> _Origin:
+    code = code_of(compression)
+    return _Origin(tar=item.sha256, method=method, code=code, compressors=compressors())
+
+
+def _read(note: Path) -> _Record | None:
+    try:
+        return structure(_Record, json.loads(note.read_text(encoding="utf-8")), note.name)
+    except (OSError, ValueError, RecipeError):
+        return None
+
+
+def _clear(workspace: Workspace, archives: tuple[Archive, ...]) -> None:
+    """Remove what was kept of other archives, or would not be made like that any more."""
+    tars = {item.sha256: item for item in archives}
+    folder = workspace.place("packed")
+    kept = set[str]()
+    for note in folder.glob("*.json"):
+        record = _read(note)
+        item = tars.get(record.origin.tar) if record else None
+        if record and item:
+            method = method_for(record.origin.method.form, item.kind)
+            if record.origin == _origin(item, method):
+                kept |= {note.name, f"{note.stem}.{method.form}"}
+    for path in folder.iterdir():
+        if path.name not in kept:
+            remove_tree(path)
 
 
 def _prove(target: Path, item: Archive) -> None:
@@ -148,6 +189,49 @@ def _prove(target: Path, item: Archive) -> None:
         )
 
 
+@contextmanager
+def _alone(dist: Path) -> Iterator[None]:
+    """Let one process after the other publish into `dist`; a killed one holds up nobody."""
+    descriptor = os.open(dist, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError:
+            # Some network file systems know no locks on directories: go on without one there.
+            pass
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def publish(dist: Path, ready: list[_Ready]) -> None:
+    """Let everything appear in `dist` that is not there already, and list it in SHA256SUMS."""
+    sums = dist / "SHA256SUMS"
+    with _alone(dist):
+        for path in (sums, *(path for one in ready for path in _paths(one.artifact))):
+            for leaving in leavings(path):
+                leaving.unlink(missing_ok=True)
+        for one in ready:
+            if not _is_right(one.artifact.path, one.artifact.sha256):
+                place_whole(one.source, one.artifact.path)
+            _write_anew(one.artifact.manifest, one.manifest)
+        update_sums(dist, [one.artifact for one in ready])
+
+
+def _paths(artifact: Artifact) -> tuple[Path, Path]:
+    return artifact.path, artifact.manifest
+
+
+def _is_right(path: Path, digest: str) -> bool:
+    return path.is_file() and not path.is_symlink() and sha256(path) == digest
+
+
+def _write_anew(path: Path, text: str) -> None:
+    """Write a file, unless it is like that already."""
+    if not _is_right(path, hashlib.sha256(text.encode()).hexdigest()):
+        write_whole(path, text)
+
+
 def update_sums(dist: Path, artifacts: list[Artifact]) -> None:
     """Rewrite SHA256SUMS: these artifacts anew, and other files of `dist` as they were listed."""
     sums = dist / "SHA256SUMS"
@@ -160,7 +244,7 @@ def update_sums(dist: Path, artifacts: list[Artifact]) -> None:
     for artifact in artifacts:
         lines[artifact.path.name] = artifact.sha256
         lines[artifact.manifest.name] = sha256(artifact.manifest)
-    write_whole(sums, "".join(f"{lines[name]}  {name}\n" for name in sorted(lines)))
+    _write_anew(sums, "".join(f"{lines[name]}  {name}\n" for name in sorted(lines)))
 
 
 def intact(artifacts: tuple[Artifact, ...]) -> bool:

@@ -25,6 +25,7 @@ from contain_python.comparison import (
 )
 from contain_python.errors import UsageError
 from contain_python.files import sha256
+from contain_python.structure import unstructure
 
 NAME = "python-3.13.15-linux-x86_64-runtime.tar"
 
@@ -182,8 +183,8 @@ def test_one_seeded_byte_in_a_zst(tmp_path: Path) -> None:
     assert one.span == Span(
         offset=300_007,
         count=1,
-        first=data[300_007:300_023],
-        second=bytes([data[300_007] ^ 0xFF]) + data[300_008:300_023],
+        first=data[300_007:300_023].hex(),
+        second=seeded[300_007:300_023].hex(),
     )
     head, first_bytes, second_bytes = rendered((one,))
     assert head == (
@@ -198,7 +199,7 @@ def test_content_of_another_length(tmp_path: Path) -> None:
     first, second = tar(plain("x", b"same")), tar(plain("x", b"same and more"))
     size, content = pair(tmp_path, first, second)
     assert (size.what, size.first, size.second) == ("size", "4", "13")
-    assert content.span == Span(offset=4, count=9, first=b"", second=b" and more")
+    assert content.span == Span(offset=4, count=9, first="", second=b" and more".hex())
     assert rendered((content,))[1:] == [
         "    A: (it ends before)",
         "    B: 20 61 6e 64 20 6d 6f 72 65  | and more|",
@@ -286,7 +287,7 @@ def test_same_values_written_otherwise(tmp_path: Path) -> None:
     assert one.span is not None
     assert (one.inside, one.span.offset) == ("", 5)
     broken = only(pair(tmp_path, b"{", b"[", "x.json"))
-    assert broken.span == Span(offset=0, count=1, first=b"{", second=b"[")
+    assert broken.span == Span(offset=0, count=1, first="7b", second="5b")
 
 
 def test_excerpt_reaches_into_the_next_chunk() -> None:
@@ -295,9 +296,22 @@ def test_excerpt_reaches_into_the_next_chunk() -> None:
     changed = bytearray(data)
     changed[65_535], changed[65_540] = 1, 2
     assert span_of(io.BytesIO(data), io.BytesIO(bytes(changed))) == Span(
-        offset=65_535, count=2, first=bytes(16), second=bytes(changed[65_535:65_551])
+        offset=65_535, count=2, first=bytes(16).hex(), second=changed[65_535:65_551].hex()
     )
     assert span_of(io.BytesIO(data), io.BytesIO(data)) is None
+
+
+def test_differences_are_ready_for_json(tmp_path: Path) -> None:
+    """Every difference, its bytes included, can be sent to a pipeline as it is."""
+    found = pair(tmp_path, tar(plain("x", b"1\xff")), tar(plain("x", b"2\xff")))
+    (data,) = json.loads(json.dumps(unstructure(found)))
+    assert data["span"] == {
+        "offset": 0,
+        "count": 1,
+        "first": "31ff",
+        "second": "32ff",
+        "section": "",
+    }
 
 
 def test_many_differences_are_counted(tmp_path: Path) -> None:

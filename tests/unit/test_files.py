@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import signal
 import stat
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -102,6 +107,119 @@ def test_link_is_replaced_not_followed(tmp_path: Path) -> None:
     files.write_whole(tmp_path / "link", "new")
     assert target.read_text(encoding="utf-8") == "precious"
     assert not (tmp_path / "link").is_symlink()
+
+
+WRITE = """
+import os, signal, sys
+from pathlib import Path
+from contain_python.files import whole_file
+def killing(*args, **where):
+    os.kill(os.getpid(), signal.SIGKILL)
+setattr(os, sys.argv[2], killing)
+with whole_file(Path(sys.argv[1])) as stream:
+    stream.write(b"half of the new")
+    stream.flush()
+    os.getppid()
+"""
+
+
+@pytest.mark.parametrize("former", [True, False])
+@pytest.mark.parametrize("call", ["getppid", "fchmod", "fsync", "link"])
+def test_killed_writer_leaves_nothing(tmp_path: Path, call: str, *, former: bool) -> None:
+    """A process that is killed while it writes leaves the old file if any, and no other name."""
+    path = tmp_path / "a"
+    if former:
+        write(path, "old")
+    ended = subprocess.run([sys.executable, "-c", WRITE, str(path), call], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert names(tmp_path) == (["a"] if former else [])
+    if former:
+        assert path.read_text(encoding="utf-8") == "old"
+
+
+def test_file_has_no_name_while_it_is_written(tmp_path: Path) -> None:
+    """Nothing else appears beside the file either: neither before it is there nor after."""
+    path = write(tmp_path / "a", "old")
+    with files.whole_file(path) as stream:
+        stream.write(b"new")
+        stream.flush()
+        assert names(tmp_path) == ["a"]
+        assert path.read_text(encoding="utf-8") == "old"
+    assert names(tmp_path) == ["a"]
+    assert path.read_text(encoding="utf-8") == "new"
+
+
+@pytest.mark.parametrize("number", sorted(files._WITHOUT_O_TMPFILE))
+def test_file_system_that_wants_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Where no file can be without a name, it has another one until it is whole."""
+    without_nameless_files(monkeypatch, number)
+    path = write(tmp_path / "a", "old")
+    with files.whole_file(path, mode=0o640) as stream:
+        stream.write(b"new")
+        assert len(files.leavings(path)) == 1
+        assert path.read_text(encoding="utf-8") == "old"
+    assert path.read_text(encoding="utf-8") == "new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert names(tmp_path) == ["a"]
+    with pytest.raises(Broken), files.whole_file(path):
+        raise Broken
+    assert names(tmp_path) == ["a"]
+
+
+def without_nameless_files(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Let every attempt to open a file without a name fail in one of the ways it does."""
+    real = os.open
+
+    def refuse(path: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(number, os.strerror(number))
+        return real(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", refuse)
+
+
+def test_real_problem_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk, which is no lack of the file system's, is an OSError from the first moment."""
+    without_nameless_files(monkeypatch, errno.ENOSPC)
+    with pytest.raises(OSError, match="No space left") as caught:
+        files.write_whole(tmp_path / "a", "new")
+    assert caught.value.errno == errno.ENOSPC
+    assert names(tmp_path) == []
+
+
+def test_placed_file_is_a_link_that_replaces(tmp_path: Path) -> None:
+    """A file is placed as another name of the same one, over what was there, and again."""
+    source, target = write(tmp_path / "s/a", "new"), tmp_path / "t/b"
+    write(target, "old")
+    for _ in range(2):
+        files.place_whole(source, target)
+        assert target.samefile(source)
+        assert names(target.parent) == ["b"]
+    target.unlink()
+    files.place_whole(source, target)
+    assert target.samefile(source)
+
+
+def test_placed_on_another_file_system(tmp_path: Path) -> None:
+    """Where a file cannot be linked to, it is copied, whole."""
+    source = write(tmp_path / "a", "new")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        if Path(folder).stat().st_dev == tmp_path.stat().st_dev:
+            pytest.skip("there is one file system only")
+        target = write(Path(folder) / "b", "old")
+        files.place_whole(source, target)
+        assert target.read_text(encoding="utf-8") == "new"
+        assert not target.samefile(source)
+        assert names(target.parent) == ["b"]
+
+
+def test_leavings_are_those_of_one_name(tmp_path: Path) -> None:
+    """What was left beside one file is told apart from other files, whatever is in the name."""
+    for name in ("a[1]", ".a[1].x", ".a1.x", ".b.x", ".a[1]"):
+        write(tmp_path / name)
+    assert [path.name for path in files.leavings(tmp_path / "a[1]")] == [".a[1].x"]
 
 
 def test_directory_replaces_the_old_one_when_complete(tmp_path: Path) -> None:

@@ -231,6 +231,39 @@ def test_interrupt_ends_the_whole_group(tmp_path: Path) -> None:
     assert wait_until_gone(pids) == []
 
 
+@pytest.mark.parametrize("silent", [True, False], ids=["silent", "talking"])
+def test_killed_caller_takes_the_whole_group_along(tmp_path: Path, silent: bool) -> None:
+    """After kill -9 of our own process, what it ran ends too, whatever that ignores or prints."""
+    work = "sleep 100" if silent else "while :; do echo; sleep 0.01; done"
+    stubborn = "trap '' TERM HUP PIPE; sleep 100 & echo $!; echo $$; echo $PPID"
+    child = runner(tmp_path, "sh", "-c", f"{stubborn}; {work}")
+    assert child.stdout is not None
+    pids = [int(child.stdout.readline()) for _ in range(3)]
+    child.kill()
+    child.communicate()
+    assert wait_until_gone(pids) == []
+
+
+def test_command_gets_standard_descriptors_alone(tmp_path: Path) -> None:
+    """No lock and no pipe of ours reaches a command, so that none is held by a left-over one."""
+    ours = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    os.set_inheritable(ours, True)  # noqa: FBT003  it has no other form
+    try:
+        lines = sh("ls -l /proc/self/fd", tmp_path)
+    finally:
+        os.close(ours)
+    found = [line.split()[-3:] for line in lines if "->" in line]
+    assert [number for number, _, _ in found][:3] == ["0", "1", "2"]
+    assert [place for _, _, place in found[3:] if not place.startswith("/proc/")] == []
+
+
+def test_daemon_of_a_command_that_succeeded_stays(tmp_path: Path) -> None:
+    """What a command leaves behind on purpose, as a compiler's cache server, is not ended."""
+    pid = int(sh("sleep 100 >/dev/null 2>&1 & echo $!", tmp_path)[0])
+    assert is_running(pid)
+    os.kill(pid, signal.SIGKILL)
+
+
 @pytest.mark.parametrize("who", ["leader", "descendant"])
 def test_what_ignores_the_polite_signal_is_killed(tmp_path: Path, who: str) -> None:
     """A command that will not end, or leaves a child that will not, is ended for good."""

@@ -6,14 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from values import a_workspace
 
+from contain_python import workspace as module
 from contain_python.errors import BusyError
 from contain_python.workspace import Workspace, default_cache
 
+#: Its command holds on to nothing, as the daemon of a compiler's cache would be; see process.run.
 HOLDER = """
 import subprocess, sys
 from pathlib import Path
@@ -36,6 +39,26 @@ def holder(workspace: Workspace) -> tuple[subprocess.Popen[str], int]:
     )
     assert process.stdout is not None
     return process, int(process.stdout.readline())
+
+
+#: Runs a command that outlives nothing: it writes as long as it is there.
+BUILDER = """
+import sys
+from pathlib import Path
+from contain_python import process
+from contain_python.workspace import Workspace
+root = Path(sys.argv[1])
+with Workspace(root=root, dist=root, cache=root).held():
+    script = "trap '' TERM HUP PIPE; echo >written; touch begun; while :; do echo >>written; done"
+    process.run(["sh", "-c", script], cwd=root)
+"""
+
+
+@pytest.fixture(autouse=True)
+def impatient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for builds that are not going to end, where nothing was killed."""
+    if "killed" not in request.node.name:
+        monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.0)
 
 
 def test_places(tmp_path: Path) -> None:
@@ -73,6 +96,48 @@ def test_killed_holder_lets_go(tmp_path: Path) -> None:
             assert (workspace.root / "lock").read_text(encoding="utf-8") == f"{os.getpid()}\n"
     finally:
         os.kill(command, signal.SIGKILL)
+
+
+def begun(script: str, workspace: Workspace) -> subprocess.Popen[bytes]:
+    """Start a build, and return when its command runs."""
+    builder = subprocess.Popen([sys.executable, "-c", script, str(workspace.root)])
+    deadline = time.monotonic() + 20
+    while not (workspace.root / "begun").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return builder
+
+
+def test_killed_builder_lets_go_when_its_command_is_gone(tmp_path: Path) -> None:
+    """After kill -9 the workspace is free at once, but never while a command writes into it."""
+    workspace = a_workspace(tmp_path)
+    builder = begun(BUILDER, workspace)
+    builder.kill()
+    with workspace.held():
+        size = (workspace.root / "written").stat().st_size
+        time.sleep(0.1)
+        assert (workspace.root / "written").stat().st_size == size
+    builder.wait()
+
+
+SHORT = """
+import sys
+from pathlib import Path
+from contain_python import process
+from contain_python.workspace import Workspace
+root = Path(sys.argv[1])
+with Workspace(root=root, dist=root, cache=root).held():
+    process.output(["sh", "-c", "touch begun; sleep 0.4; touch ended"], cwd=root, writes=True)
+"""
+
+
+def test_killed_builder_lets_go_when_its_short_command_has_ended(tmp_path: Path) -> None:
+    """A short command that writes is not killed with its build, but waited for."""
+    workspace = a_workspace(tmp_path)
+    builder = begun(SHORT, workspace)
+    builder.kill()
+    with workspace.held():
+        assert (workspace.root / "ended").exists()
+    builder.wait()
 
 
 def test_same_process_cannot_hold_twice(tmp_path: Path) -> None:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import gzip
+import errno
+import fcntl
 import hashlib
 import json
-import lzma
 import os
+import signal
 import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 import pytest
-import zstandard
 from values import a_prefix, a_workspace, names, write
 
+from contain_python.compression import Method, compress, method_for
 from contain_python.errors import PackError
-from contain_python.extraction import decompressed
 from contain_python.files import sha256
 from contain_python.ledger import Ledger
 from contain_python.model import Archive, Archives, Artifact, Flavours, Progress, Verified
@@ -26,9 +30,10 @@ from contain_python.stages.archive import archive
 from contain_python.stages.pack import (
     _prove,
     artifact_name,
-    compress,
+    intact,
     make_writable,
     pack,
+    publish,
     update_sums,
 )
 
@@ -51,35 +56,6 @@ def verified(tmp_path: Path) -> Verified:
     for name in ("relocate", "strip", "byte-compile", "prune-runtime", "prune-builder"):
         Ledger(name).save(workspace.ledgers)
     return Verified(archives=archive(workspace, flavours), runtime=(), builder=())
-
-
-@pytest.mark.parametrize("form", FORMATS)
-def test_compression_comes_back_and_repeats(tmp_path: Path, form: Format) -> None:
-    """Each format gives the content back, and the same bytes whatever the name and the time."""
-    source = tmp_path / "content"
-    source.write_bytes(CONTENT)
-    compress(source, tmp_path / "one", form)
-    os.utime(source, (1, 1))
-    compress(source.rename(tmp_path / "renamed"), tmp_path / "two", form)
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-    assert (tmp_path / "one").stat().st_size < len(CONTENT)
-    with decompressed(tmp_path / "one") as stream:
-        assert stream.read() == CONTENT
-
-
-def test_other_programs_can_read_it(tmp_path: Path) -> None:
-    """Independent decoders agree; zstd knows its size and checksum, gzip no name and no time."""
-    source = tmp_path / "content"
-    source.write_bytes(CONTENT)
-    for form in FORMATS:
-        compress(source, tmp_path / form, form)
-    assert gzip.decompress((tmp_path / "gz").read_bytes()) == CONTENT
-    assert lzma.decompress((tmp_path / "xz").read_bytes()) == CONTENT
-    assert zstandard.ZstdDecompressor().decompress((tmp_path / "zst").read_bytes()) == CONTENT
-    frame = zstandard.get_frame_parameters((tmp_path / "zst").read_bytes())
-    assert frame.has_checksum
-    assert frame.content_size == len(CONTENT)
-    assert (tmp_path / "gz").read_bytes()[3:8] == bytes(5)
 
 
 def test_files_of_a_build(tmp_path: Path) -> None:
@@ -130,7 +106,7 @@ def test_corrupted_tarball_is_found(tmp_path: Path, form: Format, damage: str) -
     """A tarball that a bad disk or memory changed is never delivered."""
     source, target = tmp_path / "content", tmp_path / "a.tar"
     source.write_bytes(CONTENT)
-    compress(source, target, form)
+    compress(source, target, method_for(form, "runtime"))
     item = Archive(kind="runtime", path=source, sha256=sha256(source), size=len(CONTENT))
     _prove(target, item)
     data = bytearray(target.read_bytes())
@@ -138,7 +114,7 @@ def test_corrupted_tarball_is_found(tmp_path: Path, form: Format, damage: str) -
         data[len(data) // 2] ^= 1
     elif damage == "other":
         source.write_bytes(CONTENT[:-1] + b"!")
-        compress(source, target, form)
+        compress(source, target, method_for(form, "runtime"))
         data = bytearray(target.read_bytes())
     else:
         del data[len(data) // 2 if damage == "cut" else 0 :]
@@ -157,8 +133,8 @@ def test_failed_proof_leaves_the_output_alone(
     sums = write(workspace.dist / "SHA256SUMS", "former\n")
     ready = verified(tmp_path)
 
-    def damaged(source: Path, target: Path, form: Format) -> None:
-        del source, form
+    def damaged(source: Path, target: Path, method: Method, threads: int) -> None:
+        del source, method, threads
         write(target, "damaged")
 
     monkeypatch.setattr(stage, "compress", damaged)
@@ -166,6 +142,234 @@ def test_failed_proof_leaves_the_output_alone(
         pack(Recipe(), workspace, ready, lambda _: None)
     assert sums.read_text(encoding="utf-8") == "former\n"
     assert names(workspace.dist) == ["SHA256SUMS"]
+    monkeypatch.undo()
+    pack(Recipe(), workspace, ready, lambda _: None)
+    assert len(names(workspace.dist)) == 7
+
+
+def times(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return each file's number and time of change: a file that is written again has others."""
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.iterdir()}
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Return each file's bytes."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def compressed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the names of the archives that are compressed from now on."""
+    seen = list[str]()
+
+    def noted(source: Path, target: Path, method: Method, threads: int) -> None:
+        seen.append(source.name)
+        compress(source, target, method, threads)
+
+    monkeypatch.setattr(stage, "compress", noted)
+    return seen
+
+
+def test_nothing_is_done_twice(tmp_path: Path, compressed: list[str]) -> None:
+    """Packing the same again compresses nothing and touches nothing in the output."""
+    workspace, ready = a_workspace(tmp_path), verified(tmp_path)
+    first = pack(Recipe(), workspace, ready, lambda _: None)
+    before = times(workspace.dist)
+    compressed.clear()
+    assert pack(Recipe(), workspace, ready, lambda _: None) == first
+    assert compressed == []
+    assert times(workspace.dist) == before
+
+
+def test_only_what_changed_is_compressed(tmp_path: Path, compressed: list[str]) -> None:
+    """A change of one flavour leaves the others' compressed files; the former one is cleared."""
+    workspace = a_workspace(tmp_path)
+    pack(Recipe(), workspace, verified(tmp_path), lambda _: None)
+    former = names(workspace.place("packed"))
+    compressed.clear()
+    write(tmp_path / "runtime/lib/b.py", "new")
+    pack(Recipe(), workspace, verified(tmp_path), lambda _: None)
+    assert compressed == ["runtime.tar"]
+    now = names(workspace.place("packed"))
+    assert len(now) == len(former) == 6
+    assert len(set(now) & set(former)) == 4
+
+
+def test_going_back_to_a_format_costs_nothing(tmp_path: Path, compressed: list[str]) -> None:
+    """Each format's files are kept beside the others' while the archives stay the same."""
+    workspace, ready = a_workspace(tmp_path), verified(tmp_path)
+    forms: tuple[Format, ...] = ("zst", "xz", "zst", "xz")
+    for form in forms:
+        pack(Recipe(pack=Pack(format=form)), workspace, ready, lambda _: None)
+    assert sorted(compressed) == sorted(["builder.tar", "debug.tar", "runtime.tar"] * 2)
+
+
+@pytest.mark.parametrize("damage", ["flip", "gone", "record", "compressors"])
+def test_kept_file_is_not_trusted(
+    tmp_path: Path, compressed: list[str], monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    """A kept file that was changed or lost, or was made by another library, is made anew."""
+    workspace, ready = a_workspace(tmp_path), verified(tmp_path)
+    pack(Recipe(), workspace, ready, lambda _: None)
+    former = content(workspace.dist)
+    compressed.clear()
+    for path in sorted(workspace.place("packed").iterdir()):
+        if damage == "record" and path.suffix == ".json":
+            path.write_text("{", encoding="utf-8")
+        elif damage == "gone" and path.suffix == ".zst":
+            path.unlink()
+        elif damage == "flip" and path.suffix == ".zst":
+            # In place: the file in the output is the same one, and damaged as well.
+            path.write_bytes(path.read_bytes()[:-1] + b"!")
+    if damage == "compressors":
+        monkeypatch.setattr(stage, "compressors", lambda: ("zstd 9",))
+    pack(Recipe(), workspace, ready, lambda _: None)
+    assert len(compressed) == 3
+    assert content(workspace.dist) == former
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_output_is_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compressed: list[str], *, links: bool
+) -> None:
+    """What is damaged or missing in the output comes back from the workspace, linked or copied."""
+    workspace, ready = a_workspace(tmp_path), verified(tmp_path)
+    pack(Recipe(), workspace, ready, lambda _: None)
+    former = content(workspace.dist)
+    compressed.clear()
+    one, two, three = sorted(workspace.dist.glob("*.tar.zst"))
+    one.unlink()
+    two.unlink()
+    write(two, "damaged")
+    three.with_name(f".{three.name}.0123").write_bytes(b"left by a killed process")
+    write(workspace.dist / "SHA256SUMS", "damaged")
+    if not links:
+        without_links(monkeypatch)
+    pack(Recipe(), workspace, ready, lambda _: None)
+    assert compressed == []
+    assert content(workspace.dist) == former
+    assert (one.stat().st_nlink > 1) == links
+
+
+def without_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every hard link between two names fail as it does between two file systems."""
+    link = os.link
+
+    def refuse(source: str, name: str, *, dst_dir_fd: int) -> None:
+        if not source.startswith("/proc/"):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        link(source, name, dst_dir_fd=dst_dir_fd)
+
+    monkeypatch.setattr(os, "link", refuse)
+
+
+def test_two_releases_at_once_are_both_listed(tmp_path: Path) -> None:
+    """Builds that publish into one directory at the same time do not lose each other's sums."""
+    dist, builds = tmp_path / "dist", 6
+    start = threading.Barrier(builds)
+
+    def build(number: int) -> None:
+        artifact = an_artifact(tmp_path / str(number), f"python-{number}")
+        ready = stage._Ready(
+            artifact=replace(
+                artifact, path=dist / artifact.path.name, manifest=dist / artifact.manifest.name
+            ),
+            source=artifact.path,
+            manifest="{}",
+        )
+        start.wait()
+        publish(dist, [ready])
+
+    dist.mkdir()
+    with ThreadPoolExecutor(builds) as pool:
+        list(pool.map(build, range(builds)))
+    subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=dist, check=True)
+    assert len((dist / "SHA256SUMS").read_text(encoding="utf-8").splitlines()) == 2 * builds
+
+
+def test_publishing_waits_for_its_turn(tmp_path: Path) -> None:
+    """While another process holds the output directory, nothing in it is changed."""
+    artifact = an_artifact(tmp_path / "work", "python-1")
+    dist = tmp_path / "dist"
+    dist.mkdir()
+    ready = stage._Ready(
+        artifact=replace(artifact, path=dist / "a.tar.zst", manifest=dist / "a.json"),
+        source=artifact.path,
+        manifest="{}",
+    )
+    holder = os.open(dist, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    publisher = threading.Thread(target=publish, args=(dist, [ready]))
+    publisher.start()
+    publisher.join(0.3)
+    assert names(dist) == []
+    os.close(holder)
+    publisher.join(10)
+    assert names(dist) == ["SHA256SUMS", "a.json", "a.tar.zst"]
+
+
+def test_directory_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the file system knows no lock on a directory, packing goes on without one."""
+
+    def refuse(_: int, __: int) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    workspace = a_workspace(tmp_path)
+    pack(Recipe(), workspace, verified(tmp_path), lambda _: None)
+    assert len(names(workspace.dist)) == 7
+
+
+def test_intact_output_is_recognised(tmp_path: Path) -> None:
+    """Every change of a tarball, a manifest or the list of sums shows; so does a lost file."""
+    workspace = a_workspace(tmp_path)
+    artifacts = pack(Recipe(), workspace, verified(tmp_path), lambda _: None)
+    assert intact(artifacts)
+    for path in (artifacts[0].path, artifacts[1].manifest, workspace.dist / "SHA256SUMS"):
+        former = path.read_bytes()
+        path.unlink()
+        assert not intact(artifacts)
+        path.write_bytes(former.replace(b"e", b"f", 1))
+        assert not intact(artifacts)
+        path.write_bytes(former)
+    assert intact(artifacts)
+    assert not intact(())
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_pack import a_workspace, pack, stage, verified, Recipe
+import contain_python.files as files
+real, left = getattr(os, sys.argv[3]), [int(sys.argv[4])]
+def killing(*args, **where):
+    left[0] -= 1
+    if left[0] < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*args, **where)
+ready = verified(Path(sys.argv[2]))
+setattr(os, sys.argv[3], killing)
+pack(Recipe(), a_workspace(Path(sys.argv[2])), ready, lambda _: None)
+"""
+
+
+@pytest.mark.parametrize("call", ["fsync", "link"])
+@pytest.mark.parametrize("after", [0, 1, 6, 7, 9, 12])
+def test_killed_while_packing(tmp_path: Path, call: str, after: int) -> None:
+    """Whenever it is killed, only whole files stand in the output, and packing again mends it."""
+    whole = tmp_path / "whole"
+    pack(Recipe(), a_workspace(whole), verified(whole), lambda _: None)
+    good = content(a_workspace(whole).dist)
+    argv = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(tmp_path), call]
+    path = os.pathsep.join(sys.path)
+    ended = subprocess.run([*argv, str(after)], check=False, env={**os.environ, "PYTHONPATH": path})
+    assert ended.returncode == -signal.SIGKILL
+    workspace = a_workspace(tmp_path)
+    found = content(workspace.dist)
+    assert found == {name: data for name, data in good.items() if name in found}
+    pack(Recipe(), workspace, verified(tmp_path), lambda _: None)
+    assert content(workspace.dist) == good
 
 
 def an_artifact(dist: Path, kind: str) -> Artifact:
