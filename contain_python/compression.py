@@ -46,7 +46,7 @@ class Method:
 
 
 #: Who runs Python fetches the runtime, again and again: it is as small as can be. Who compiles
-#: fetches the builder; few ever fetch debug symbols, the largest. None takes much longer than another.
+#: fetches the builder; few ever fetch debug symbols. So none takes much longer than another.
 #: Cuts cost several per cent with the long windows of zstd and xz, and nothing with gzip's 32 KiB.
 _METHODS: dict[tuple[Format, Tier], Method] = {
     # A window of 32 MiB is one that every decoder accepts without being asked.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from contain_python import __version__, process, toolchain
+from contain_python.distribution import distribution_package_of
 from contain_python.elf import read_elf
 from contain_python.files import sorted_files
 from contain_python.keeping import tool_fingerprint
@@ -17,7 +18,6 @@ from contain_python.model import Archive, FlavourName, Prefix, Verified
 from contain_python.recipe import Recipe
 from contain_python.structure import unstructure
 from contain_python.tars import compressors
-from contain_python.toolchain import distribution_package_of
 from contain_python.workspace import Workspace
 
 FORMAT = 1
@@ -64,7 +64,10 @@ def manifest_text(
         flavour = verified.archives.flavours.prefix(name)
         data["libraries"] = linked_libraries(flavour, recipe.compiler.cc)
         data["ledger"] = _ledger(workspace, name)
-        data["checks"] = unstructure(verified.results(name))
+        # How each was run is not told: that depends on who built, and on which machine.
+        data["checks"] = [
+            {"check": result.check, "passed": result.passed} for result in verified.results(name)
+        ]
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -33,21 +33,6 @@ from contain_python.process import Line
 from contain_python.recipe import Recipe
 from contain_python.structure import structure
 
-__all__ = [
-    "Missing",
-    "Need",
-    "build_packages",
-    "check",
-    "compiler_identity",
-    "distribution_package_of",
-    "install_deps",
-    "missing",
-    "modules_needing_libraries",
-    "needs",
-    "package_commands",
-    "usual_header",
-]
-
 Extra = Literal["tests"]
 
 #: Where headers lie on the distributions we know; asked only while there is no compiler to ask.

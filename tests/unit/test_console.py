@@ -153,8 +153,8 @@ def test_failed_stage(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_kept_stage(capsys: pytest.CaptureFixture[str]) -> None:
-    """A stage whose earlier result is used says so."""
-    Console().kept("make", 4, 12)
+    """A stage whose earlier result is used says so, and why."""
+    Console().kept("make", 4, 12, "unchanged")
     assert capsys.readouterr().out == "[ 4/12] make         kept     unchanged\n"
 
 
@@ -166,7 +166,7 @@ def test_json_events(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
         console.progress(half("läuft"))
         console.tick()
         console.line("compiler output")
-    console.kept("install", 5, 12)
+    console.kept("install", 5, 12, "unchanged")
     console.say("for people")
     console.note("a note")
     console.warn("careful")
@@ -184,7 +184,13 @@ def test_json_events(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
             "remaining": 20.0,
         },
         {"event": "stage-done", "stage": "make", "elapsed": 20.0},
-        {"event": "stage-kept", "stage": "install", "number": 5, "total": 12},
+        {
+            "event": "stage-kept",
+            "stage": "install",
+            "number": 5,
+            "total": 12,
+            "why": "unchanged",
+        },
         {"event": "note", "text": "a note"},
         {"event": "warning", "text": "careful"},
         {"event": "artifact", "path": "dist/x", "size": 3},

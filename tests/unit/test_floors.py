@@ -21,14 +21,22 @@ LONG_ON_PURPOSE = {
     "pipeline.stages_of": "the one place that knows the order, read from top to bottom",
 }
 
+#: What stands beside `commands`, on top of it, and below `cli`: tasks with much of their own.
+TASKS = {"housekeeping", "rebuilding", "reproducibility", "circumstances"}
+
 #: The upper floors, each with those that may stand on it.
 ABOVE = {
-    "stages": {"pipeline", "commands"},
+    "stages": {"inputs", "pipeline", "foresight", "commands"},
     "checks": {"pipeline", "stages.verify"},
-    "pipeline": {"commands", "cli"},
-    "commands": {"cli"},
+    "inputs": {"pipeline", "foresight", *TASKS},
+    "pipeline": {"commands", *TASKS},
+    "foresight": {"commands"},
+    "cache": {"housekeeping"},
+    "commands": {*TASKS, "cli"},
+    **dict.fromkeys(TASKS - {"circumstances"}, {"cli"}),
+    "circumstances": {"reproducibility"},
     "cli": set[str](),
-    "console": {"pipeline", "report", "commands", "cli"},
+    "console": {"pipeline", "report", "commands", *TASKS, "cli"},
 }
 
 

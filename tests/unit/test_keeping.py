@@ -12,10 +12,11 @@ import pytest
 from values import a_release, write
 
 from contain_python import keeping
-from contain_python.keeping import Keeper, tool_fingerprint
+from contain_python.keeping import Difference, Keeper, code_of, digest, tool_fingerprint
 from contain_python.model import Release, SourceArchive
 
 VALUE = SourceArchive(release=a_release(), path=Path("/cache/Python.tar.xz"))
+INPUTS = {"source": "s", "patches": ("p",)}
 
 
 @pytest.fixture
@@ -32,64 +33,37 @@ def code(tmp_path: Path) -> Iterator[ModuleType]:
     del sys.modules["some_stage"]
 
 
-def fingerprints(folder: Path, code: ModuleType, first: object, second: object) -> tuple[str, str]:
-    keeper = Keeper(folder)
-    return keeper.fingerprint("one", code, first), keeper.fingerprint("two", code, second)
-
-
-def test_kept_value_comes_back(tmp_path: Path, code: ModuleType) -> None:
+def test_kept_value_comes_back(tmp_path: Path) -> None:
     """A later run gets the very value back."""
     keeper = Keeper(tmp_path / "stamps")
-    mark = keeper.fingerprint("one", code, [1])
-    assert keeper.kept("one", mark, SourceArchive, []) is None
-    keeper.keep("one", mark, VALUE)
-    assert Keeper(tmp_path / "stamps").kept("one", mark, SourceArchive, [tmp_path]) == VALUE
+    assert keeper.kept("one", "abc", SourceArchive, []) is None
+    keeper.keep("one", "abc", INPUTS, VALUE)
+    assert Keeper(tmp_path / "stamps").kept("one", "abc", SourceArchive, [tmp_path]) == VALUE
 
 
-def test_fingerprint_is_the_same_in_every_run(tmp_path: Path, code: ModuleType) -> None:
-    """Same inputs and code, same fingerprint; values and their plain data are alike."""
-    assert fingerprints(tmp_path, code, [1], VALUE) == fingerprints(tmp_path, code, [1], VALUE)
+def test_stages_are_not_mistaken_for_each_other(tmp_path: Path) -> None:
+    """What one stage made under a fingerprint is not another stage's."""
+    keeper = Keeper(tmp_path)
+    keeper.keep("one", "abc", INPUTS, VALUE)
+    assert keeper.kept("two", "abc", SourceArchive, []) is None
+    assert keeper.known("one")
+    assert not keeper.known("two")
 
 
-def test_changed_input_changes_all_that_follows(tmp_path: Path, code: ModuleType) -> None:
-    """A change redoes its stage and the later ones, and not the earlier ones."""
-    one, two = fingerprints(tmp_path, code, [1], [2])
-    assert all(
-        a != b for a, b in zip((one, two), fingerprints(tmp_path, code, [0], [2]), strict=True)
-    )
-    same, other = fingerprints(tmp_path, code, [1], [3])
-    assert same == one
-    assert other != two
-
-
-def test_changed_code_changes_the_fingerprint(tmp_path: Path, code: ModuleType) -> None:
-    """A stage whose own source was edited is run again."""
-    before = Keeper(tmp_path).fingerprint("one", code, [])
-    write(Path(str(code.__file__)), '"""Another stage altogether."""\n')
-    assert Keeper(tmp_path).fingerprint("one", code, []) != before
-
-
-def test_stage_name_counts(tmp_path: Path, code: ModuleType) -> None:
-    """Two stages of one module are not mistaken for each other."""
-    one = Keeper(tmp_path).fingerprint("one", code, [])
-    assert Keeper(tmp_path).fingerprint("two", code, []) != one
-
-
-def test_missing_output_is_made_again(tmp_path: Path, code: ModuleType) -> None:
+def test_missing_output_is_made_again(tmp_path: Path) -> None:
     """A result whose files somebody removed is none."""
     keeper = Keeper(tmp_path / "stamps")
-    mark = keeper.fingerprint("one", code, [])
-    keeper.keep("one", mark, VALUE)
+    keeper.keep("one", "abc", INPUTS, VALUE)
     output = write(tmp_path / "output")
-    assert keeper.kept("one", mark, SourceArchive, [output]) == VALUE
+    assert keeper.kept("one", "abc", SourceArchive, [output]) == VALUE
     output.unlink()
-    assert keeper.kept("one", mark, SourceArchive, [output]) is None
+    assert keeper.kept("one", "abc", SourceArchive, [output]) is None
 
 
 def test_other_fingerprint_is_not_kept(tmp_path: Path) -> None:
     """A result for other inputs is none."""
     keeper = Keeper(tmp_path)
-    keeper.keep("one", "abc", VALUE)
+    keeper.keep("one", "abc", INPUTS, VALUE)
     assert keeper.kept("one", "abd", SourceArchive, []) is None
 
 
@@ -115,17 +89,76 @@ def test_damaged_stamp_is_no_stamp(tmp_path: Path, text: str) -> None:
 def test_stamp_of_an_older_tool_is_no_stamp(tmp_path: Path) -> None:
     """A value with a field that is not known any more is made again."""
     keeper = Keeper(tmp_path)
-    keeper.keep("one", "abc", VALUE)
+    keeper.keep("one", "abc", INPUTS, VALUE)
     assert keeper.kept("one", "abc", Release, []) is None
 
 
 def test_forgotten_stage_is_run_again(tmp_path: Path) -> None:
     """Forgetting is thorough, and may be repeated."""
     keeper = Keeper(tmp_path)
-    keeper.keep("one", "abc", VALUE)
+    keeper.keep("one", "abc", INPUTS, VALUE)
     keeper.forget("one")
     keeper.forget("one")
     assert keeper.kept("one", "abc", SourceArchive, []) is None
+    assert not keeper.known("one")
+
+
+# --- which input differs ------------------------------------------------------------------------
+
+
+def test_same_inputs_do_not_differ(tmp_path: Path) -> None:
+    """Values and their plain data are alike, tuples and lists too."""
+    keeper = Keeper(tmp_path)
+    keeper.keep("one", "abc", INPUTS, VALUE)
+    assert keeper.differences("one", {"source": "s", "patches": ["p"]}) == ()
+
+
+def test_each_changed_input_is_named(tmp_path: Path) -> None:
+    """A changed, a new and a vanished input are told by name, with both values."""
+    keeper = Keeper(tmp_path)
+    keeper.keep("one", "abc", {"gone": "g", "same": "s", "source": "old"}, VALUE)
+    assert keeper.differences("one", {"new": 1, "same": "s", "source": "now"}) == (
+        Difference(name="gone", before="g", now="none"),
+        Difference(name="new", before="none", now="1"),
+        Difference(name="source", before="old", now="now"),
+    )
+
+
+def test_long_inputs_are_told_by_their_hash(tmp_path: Path) -> None:
+    """A stamp stays readable: a long value stands there as its hash, and still tells a change."""
+    keeper = Keeper(tmp_path)
+    keeper.keep("one", "abc", {"rules": "x" * 5000}, VALUE)
+    assert (tmp_path / "one.json").stat().st_size < 1000
+    assert keeper.differences("one", {"rules": "x" * 5000}) == ()
+    (one,) = keeper.differences("one", {"rules": "x" * 4999 + "y"})
+    assert one.before.startswith("SHA-256 ")
+    assert one.before != one.now
+
+
+def test_without_a_stamp_every_input_is_new(tmp_path: Path) -> None:
+    """Of a stage that never ended, nothing was the same before."""
+    assert Keeper(tmp_path).differences("one", {"source": "s"}) == (
+        Difference(name="source", before="none", now="s"),
+    )
+
+
+# --- hashes -------------------------------------------------------------------------------------
+
+
+def test_digest_knows_no_order_of_keys() -> None:
+    """The same value gives the same digest in every run; another value another one."""
+    assert digest({"a": 1, "b": VALUE}) == digest({"b": VALUE, "a": 1})
+    assert digest({"a": 1}) != digest({"a": 2})
+    assert digest(["a", "b"]) != digest(["b", "a"])
+
+
+def test_changed_code_changes_its_digest(code: ModuleType) -> None:
+    """A stage whose own source was edited is run again."""
+    before = code_of(code)
+    assert code_of(code) == before
+    assert code_of(code, keeping) != before
+    write(Path(str(code.__file__)), '"""Another stage altogether."""\n')
+    assert code_of(code) != before
 
 
 def test_any_change_of_the_tool_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,42 +49,49 @@ def follow(passes: Passes, transcript: str) -> list[Progress]:
     return [passes.progress() for line in transcript.splitlines() if passes.see(line)]
 
 
-def test_passes_of_a_profiled_build() -> None:
-    """Instrumenting, training and rebuilding follow each other, and progress never goes back."""
-    passes = Passes("pgo+lto")
-    transcript = BEFORE + objects(340) + TRAINING + AFTER + objects(340)
-    seen = follow(passes, transcript)
+def test_passes_of_a_training() -> None:
+    """Instrumenting and training follow each other, and progress never goes back."""
+    passes = Passes("train")
+    seen = follow(passes, BEFORE + objects(340) + TRAINING)
     fractions = [progress.fraction for progress in seen]
     assert fractions == sorted(fractions)
     assert fractions[0] < 0.01
-    assert 0.65 < fractions[-1] < 0.73
+    assert fractions[-1] == 0.99
     order = list(dict.fromkeys(progress.doing.split(":")[0] for progress in seen))
-    assert order == ["instrumenting (1 of 4)", "training (2 of 4)", "compiling (3 of 4)"]
+    assert order == ["instrumenting (1 of 2)", "training (2 of 2)"]
+
+
+def test_passes_of_a_compilation_with_a_profile() -> None:
+    """With a recorded profile nothing is instrumented: compiling and linking are all there is."""
+    passes = Passes("lto")
+    seen = follow(passes, AFTER + objects(340))
+    assert {progress.doing.split(":")[0] for progress in seen} == {"compiling (1 of 2)"}
+    assert 0.40 < seen[-1].fraction < 0.46
 
 
 def test_link_is_a_pass_of_its_own() -> None:
     """The last link, at which LTO works for minutes without a word, is told and counted apart."""
-    passes = Passes("pgo+lto")
-    follow(passes, BEFORE + objects(340) + TRAINING + AFTER + objects(370))
+    passes = Passes("lto")
+    follow(passes, AFTER + objects(370))
     (linking,) = follow(passes, "gcc -pie -Wl,-z,now -o python Programs/python.o Objects/a.o\n")
-    assert linking.doing == "linking (4 of 4): the interpreter"
-    assert linking.fraction == pytest.approx(0.72)
+    assert linking.doing == "linking (2 of 2): the interpreter"
+    assert linking.fraction == pytest.approx(0.46)
 
 
 def test_training_moves_with_the_tests() -> None:
     """While the tests of the training run, their number is the progress."""
-    passes = Passes("pgo+lto")
+    passes = Passes("train")
     follow(passes, BEFORE + objects(340))
     begun = passes.progress().fraction
     (first, *_, last) = follow(passes, TRAINING)
-    assert first.doing == "training (2 of 4): 2% of the tests run"
+    assert first.doing == "training (2 of 2): 2% of the tests run"
     assert begun <= first.fraction
-    assert last.fraction == pytest.approx(0.48)
+    assert last.fraction == 0.99
 
 
 def test_plain_build_counts_its_objects() -> None:
     """Without profile there is one pass; it is not done before make says so."""
-    passes = Passes("none")
+    passes = Passes("plain")
     assert passes.progress().fraction == 0
     follow(passes, objects(37))
     assert passes.progress().fraction == pytest.approx(0.097)
@@ -109,4 +116,4 @@ def test_plain_build_counts_its_objects() -> None:
 )
 def test_what_counts_as_compiled(line: str, counts: bool) -> None:
     """A compiler that makes an object counts, whatever its name; links and archives do not."""
-    assert Passes("none").see(line) is counts
+    assert Passes("plain").see(line) is counts

@@ -46,15 +46,15 @@ def test_shipped_recipe_is_valid() -> None:
 
 
 def test_every_key_is_shown_in_the_shipped_recipe() -> None:
-    """A reader of contain.toml meets every key that there is; `root` is not one."""
+    """A reader of contain.toml meets every key, one in a comment at least; `root` is not one."""
     text = SHIPPED.read_text(encoding="utf-8")
     tables = keys_of(Recipe)
     top = tables.pop("Recipe") - {"root"}
     for table in top:
-        assert re.search(rf"^\[+{table}\b", text, re.MULTILINE), table
+        assert re.search(rf"^(# )?\[+{table}\b", text, re.MULTILINE), table
     for kind, names in tables.items():
         for name in names:
-            shown = re.search(rf"^(\[+\w+\.)?{name}\b", text, re.MULTILINE)
+            shown = re.search(rf"^(# )?(\[+\w+\.)?{name}\b", text, re.MULTILINE)
             assert shown, f"{kind}.{name}"
 
 
