@@ -124,7 +124,8 @@ def record(root: Path, key: ProfileKey, store: Store) -> Profile:
 
 def compiler_name(identity: str) -> str:
     """Return the short name of a compiler: gcc-12.2.0."""
-    program = re.sub(r"[^a-z+]", "", identity.split(maxsplit=1)[0].lower()) or "cc"
+    known = re.search(r"\b(?:clang|gcc)\b", identity)
+    program = known[0] if known else "cc"
     version = re.search(r"\d+(\.\d+)+", identity)
     return f"{program}-{version[0]}" if version else program
 

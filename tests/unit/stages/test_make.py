@@ -1,7 +1,8 @@
-"""Make: its line, and what must come out."""
+"""Make: what must come out, and that a profile is accepted in full or not at all."""
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,30 +10,12 @@ from pathlib import Path
 import pytest
 from values import a_prefix, a_source, a_workspace, write
 
+from contain_python import profiles
 from contain_python.errors import CompileError, ToolchainError
-from contain_python.model import ConfiguredTree, Progress
-from contain_python.recipe import Build, Modules, Optimize, Recipe
-from contain_python.stages.make import (
-    absent_modules,
-    instrumenting_flags,
-    make,
-    make_argv,
-    shared_library_argv,
-    was_begun,
-)
-
-
-@pytest.mark.parametrize("optimize", ["none", "lto", "pgo", "pgo+lto"])
-def test_make_line(optimize: Optimize) -> None:
-    """The executable is position-independent, archives have no times, jobs are as asked."""
-    words = make_argv(Recipe(build=Build(optimize=optimize)), 3, "-fprofile-generate")
-    assert words[0] == "make"
-    assert "-j3" in words
-    assert "ARFLAGS=rcsD" in words
-    assert "LINKCC=$(PURIFY) $(CC) -pie" in words
-    instrumented = [word for word in words if word.startswith("PGO_PROF_GEN_FLAG=")]
-    expected = ["PGO_PROF_GEN_FLAG=-fprofile-generate -fno-lto"] if optimize == "pgo+lto" else []
-    assert instrumented == expected
+from contain_python.making import was_begun
+from contain_python.model import BuiltTree, ConfiguredTree, Profile, ProfileKey, Progress
+from contain_python.recipe import Build, Modules, Recipe
+from contain_python.stages.make import absent_modules, make, shared_library_argv
 
 
 def test_line_of_the_shared_library() -> None:
@@ -41,16 +24,6 @@ def test_line_of_the_shared_library() -> None:
     assert words[:3] == ("make", "-j2", "libpython3.13.so")
     assert "INSTSONAME=libpython3.13.so.1.0" in words
     assert "LDLIBRARY=libpython3.13.so" in words
-
-
-def test_instrumenting_flags_are_those_of_configure() -> None:
-    """The flags are read as configure wrote them; without any there is nothing."""
-    assert (
-        instrumenting_flags("A=1\nPGO_PROF_GEN_FLAG=-fprofile-generate -x\nB=2\n")
-        == "-fprofile-generate -x"
-    )
-    assert instrumenting_flags("PGO_PROF_GEN_FLAG=\nB=2\n") == ""
-    assert instrumenting_flags("A=1\n") == ""
 
 
 MAKEFILE = """\
@@ -71,24 +44,33 @@ def a_tree(root: Path, makefile: str, *extensions: str) -> ConfiguredTree:
     return replace(configured, source=a_source(root), extensions=extensions)
 
 
-def run_make(tmp_path: Path, tree: ConfiguredTree, recipe: Recipe) -> list[Progress]:
-    """Run make and return the progress it made."""
+def run_make(
+    tmp_path: Path, tree: ConfiguredTree, recipe: Recipe, profile: Profile | None = None
+) -> tuple[BuiltTree, list[Progress]]:
+    """Run make and return what it built, and the progress it made."""
     seen: list[Progress] = []
     built = make(
-        recipe, a_workspace(tmp_path), tree, 1, progress=seen.append, on_line=lambda _: None
+        recipe,
+        a_workspace(tmp_path),
+        tree,
+        profile,
+        jobs=1,
+        progress=seen.append,
+        on_line=lambda _: None,
     )
     assert built.configured == tree
     assert built.make_command[0] == "make"
-    return seen
+    assert built.profile == profile
+    return built, seen
 
 
 def test_real_make(tmp_path: Path) -> None:
     """make runs with the source's time, its progress is seen, and the tree is marked as begun."""
     tree = a_tree(tmp_path / "source", MAKEFILE, "zlib", "math")
-    assert not was_begun(tree)
-    seen = run_make(tmp_path, tree, Recipe(build=Build(optimize="none")))
+    assert not was_begun(tree.source.root)
+    _, seen = run_make(tmp_path, tree, Recipe(build=Build(optimize="none")))
     assert [progress.doing for progress in seen] == ["compiling (1 of 2): 1 files"]
-    assert was_begun(tree)
+    assert was_begun(tree.source.root)
     assert (tree.source.root / "epoch").read_text().strip() == str(tree.source.epoch)
 
 
@@ -117,7 +99,7 @@ def test_failed_make(tmp_path: Path) -> None:
         run_make(tmp_path, tree, Recipe())
     assert "first error: a.c:1:1: error: no" in caught.value.found
     assert str(tmp_path / "work/logs/make.log") in caught.value.remedy
-    assert was_begun(tree)
+    assert was_begun(tree.source.root)
 
 
 def test_absent_modules_are_named_with_the_reason(tmp_path: Path) -> None:
@@ -127,3 +109,110 @@ def test_absent_modules_are_named_with_the_reason(tmp_path: Path) -> None:
         "_nothing": "No module named '_nothing'"
     }
     assert absent_modules(tmp_path, ()) == {}
+
+
+# --- with a profile, and a real gcc ---------------------------------------------------------------
+
+SOURCE = """\
+int shape(int x) { if (x > 1) return x * 2; return x; }
+int main(int count, char **words) { (void)words; return shape(count) == 0; }
+"""
+#: The same function with other branches: its counters do not fit.
+CHANGED = SOURCE.replace("return x * 2;", "for (int i = 0; i < x; i++) if (x % 3) x++;")
+
+#: Upstream's order: the stamp says that training is done, or else it would be run.
+PROFILED = """\
+USE=-O2 -fprofile-use -fprofile-correction {extra}
+all: profile-run-stamp trained.o other.o
+\t@cp trained.o python.o
+\t@printf '#!/bin/sh\\nexec {python} "$$@"\\n' >python
+\t@chmod 755 python
+profile-run-stamp:
+\t@echo 'it trains again'; exit 1
+%.o: %.c
+\tgcc $(USE) -c -o $@ $<
+"""
+
+KEY = ProfileKey(
+    version="3.13.15",
+    source="0" * 64,
+    patches=(),
+    compiler="gcc (Debian) 12.2.0",
+    machine="x86_64-linux-gnu",
+    flags=("-O2",),
+)
+
+
+def trained(folder: Path, *names: str) -> Profile:
+    """Return the profile of a real run of these programs, compiled with a real gcc."""
+    root = folder / "training"
+    for name in names:
+        write(root / f"{name}.c", SOURCE)
+        flags = ["-O2", "-fprofile-generate"]
+        subprocess.run(["gcc", *flags, "-c", f"{name}.c"], cwd=root, check=True)
+        subprocess.run(["gcc", *flags, "-o", name, f"{name}.o"], cwd=root, check=True)
+        subprocess.run([root / name], cwd=root, check=True)
+    return profiles.record(root, KEY, profiles.store_of(folder / "profiles"))
+
+
+def profiled_tree(root: Path, trained_source: str, extra: str = "") -> ConfiguredTree:
+    """Return a tree of two files, the first of which may have changed since it was trained."""
+    write(root / "trained.c", trained_source)
+    write(root / "other.c", SOURCE)
+    return a_tree(root, PROFILED.replace("{extra}", extra))
+
+
+def test_profile_that_fits_is_used(tmp_path: Path) -> None:
+    """Counters for every file: make neither trains nor complains, and the code is another."""
+    profile = trained(tmp_path, "trained", "other")
+    tree = profiled_tree(tmp_path / "source", SOURCE, "-Wmissing-profile")
+    built, _ = run_make(tmp_path, tree, Recipe(), profile)
+    assert built.profile == profile
+    with_profile = (tree.source.root / "trained.o").read_bytes()
+    subprocess.run(["gcc", "-O2", "-c", "trained.c"], cwd=tree.source.root, check=True)
+    assert (tree.source.root / "trained.o").read_bytes() != with_profile
+
+
+def test_profile_of_another_source_is_refused(tmp_path: Path) -> None:
+    """A coverage mismatch, which gcc takes for an error, is told as the profile's fault."""
+    profile = trained(tmp_path, "trained", "other")
+    tree = profiled_tree(tmp_path / "source", CHANGED)
+    with pytest.raises(CompileError) as caught:
+        run_make(tmp_path, tree, Recipe(), profile)
+    assert profile.path.name in caught.value.what
+    assert "only in part" in caught.value.what
+    assert "coverage-mismatch" in caught.value.found
+    assert "invoke train" in caught.value.remedy
+
+
+def test_profile_of_another_source_is_refused_as_a_warning_too(tmp_path: Path) -> None:
+    """A coverage mismatch ends the build though gcc was told to go on."""
+    profile = trained(tmp_path, "trained", "other")
+    tree = profiled_tree(tmp_path / "source", CHANGED, "-Wno-error=coverage-mismatch")
+    with pytest.raises(CompileError) as caught:
+        run_make(tmp_path, tree, Recipe(), profile)
+    assert profile.path.name in caught.value.what
+    assert (tree.source.root / "python").exists()  # make itself was content
+
+
+def test_profile_that_lacks_a_file_is_refused(tmp_path: Path) -> None:
+    """A file without counters, of which gcc only warns, ends the build."""
+    profile = trained(tmp_path, "trained")
+    tree = profiled_tree(tmp_path / "source", SOURCE, "-Wmissing-profile")
+    with pytest.raises(CompileError) as caught:
+        run_make(tmp_path, tree, Recipe(), profile)
+    assert profile.path.name in caught.value.what
+    assert "(1 complaints)" in caught.value.what
+    assert "other.gcda" in caught.value.found
+    assert "missing-profile" in caught.value.found
+    assert (tree.source.root / "python").exists()
+
+
+def test_ordinary_error_is_not_blamed_on_the_profile(tmp_path: Path) -> None:
+    """A compiler's error of another kind is told as it is."""
+    profile = trained(tmp_path, "trained", "other")
+    tree = profiled_tree(tmp_path / "source", "nonsense\n")
+    with pytest.raises(CompileError) as caught:
+        run_make(tmp_path, tree, Recipe(), profile)
+    assert profile.path.name not in str(caught.value)
+    assert "trained.c:1:1: error" in caught.value.found

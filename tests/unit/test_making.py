@@ -1,0 +1,201 @@
+"""Making: the lines and the environment that training and compiling have in common."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from values import EPOCH, a_prefix, a_source, a_workspace, write
+
+from contain_python import process
+from contain_python.making import (
+    begin,
+    ccache_environment,
+    end,
+    instrumenting_flags,
+    make_argv,
+    make_environment,
+    train_argv,
+    was_begun,
+)
+from contain_python.model import ConfiguredTree
+from contain_python.recipe import Compiler, Modules, Recipe
+
+CACHING = Recipe(compiler=Compiler(ccache=True))
+
+
+def a_tree(root: Path) -> ConfiguredTree:
+    """Return a configured tree that claims to stand in `root`."""
+    configured = a_prefix(root, source=str(root)).built.configured
+    assert configured.source == a_source(root)
+    return configured
+
+
+# --- lines --------------------------------------------------------------------------------------
+
+
+def test_make_line() -> None:
+    """The executable is position-independent, archives have no times, jobs are as asked."""
+    words = make_argv(3)
+    assert words[0] == "make"
+    assert "-j3" in words
+    assert "ARFLAGS=rcsD" in words
+    assert "LINKCC=$(PURIFY) $(CC) -pie" in words
+    assert not [word for word in words if "PGO" in word or "profile" in word]
+
+
+def test_training_line() -> None:
+    """Training is upstream's own, up to its stamp, instrumented as configure says, without LTO."""
+    words = train_argv(3, "-fprofile-generate -x")
+    assert words[: len(make_argv(3))] == make_argv(3)
+    assert words[-2:] == (
+        "PGO_PROF_GEN_FLAG=-fprofile-generate -x -fno-lto",
+        "profile-run-stamp",
+    )
+
+
+@pytest.mark.parametrize("line", [make_argv(2), train_argv(2, "-g")])
+def test_test_program_is_not_built(tmp_path: Path, line: tuple[str, ...]) -> None:
+    """Programs/_testembed is not linked, by the make that is called nor by those that it calls."""
+    write(
+        tmp_path / "Makefile",
+        "all profile-run-stamp: Programs/_testembed\n\t$(MAKE) inner\n"
+        "inner: Programs/_testembed\n\t@echo inner made\n"
+        "Programs/_testembed:\n\t@echo linked; exit 1\n",
+    )
+    write(tmp_path / "Programs/_testembed")
+    (tmp_path / "Programs/_testembed").unlink()
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, "linked" in done.stdout) == (0, False)
+    assert "inner made" in done.stdout
+    without = [word for word in line if "_testembed" not in word and word != "-o"]
+    done = subprocess.run(without, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "linked" in done.stdout
+
+
+def test_instrumenting_flags_are_those_of_configure() -> None:
+    """The flags are read as configure wrote them; without any there is nothing."""
+    text = "A=1\nPGO_PROF_GEN_FLAG=-fprofile-generate -x\nB=2\n"
+    assert instrumenting_flags(text) == "-fprofile-generate -x"
+    assert instrumenting_flags("PGO_PROF_GEN_FLAG=\nB=2\n") == ""
+    assert instrumenting_flags("A=1\n") == ""
+
+
+# --- marks --------------------------------------------------------------------------------------
+
+
+def test_interrupted_make_is_seen(tmp_path: Path) -> None:
+    """A tree is marked from before make runs in it until what it left is whole."""
+    assert not was_begun(tmp_path)
+    begin(tmp_path)
+    assert was_begun(tmp_path)
+    end(tmp_path)
+    end(tmp_path)
+    assert not was_begun(tmp_path)
+
+
+# --- environment --------------------------------------------------------------------------------
+
+
+def test_environment_of_make(tmp_path: Path) -> None:
+    """make gets the source's time, and an extension that does not build ends it at once."""
+    tree = a_tree(tmp_path / "source")
+    environment = make_environment(Recipe(), a_workspace(tmp_path), tree)
+    assert environment["SOURCE_DATE_EPOCH"] == str(EPOCH)
+    assert environment["PYTHONSTRICTEXTENSIONBUILD"] == "1"
+    lenient = Recipe(modules=Modules(optional=("_dbm",)))
+    assert "PYTHONSTRICTEXTENSIONBUILD" not in make_environment(
+        lenient, a_workspace(tmp_path), tree
+    )
+
+
+def test_freezing_program_is_linked_without_lto(tmp_path: Path) -> None:
+    """A real make reads what is laid beside the Makefile, for that one program alone."""
+    root = tmp_path / "source"
+    write(
+        root / "Makefile",
+        "PY_CORE_LDFLAGS=-flto\nPY_LDFLAGS_NOLTO=-fno-lto\n"
+        "all: Programs/_freeze_module python\n"
+        "Programs/_freeze_module python:\n\t@echo $@ $(PY_CORE_LDFLAGS)\n",
+    )
+    environment = make_environment(Recipe(), a_workspace(tmp_path), a_tree(root))
+    done = subprocess.run(
+        ["make"],
+        cwd=root,
+        env=process.build_environment() | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == ["Programs/_freeze_module -fno-lto", "python -flto"]
+
+
+# --- ccache -------------------------------------------------------------------------------------
+
+
+def test_ccache_is_left_alone_unless_wanted(tmp_path: Path) -> None:
+    """Though it is installed, a recipe that does not ask for it gets the compiler itself."""
+    assert ccache_environment(Recipe(), a_workspace(tmp_path)) == {}
+    assert not a_workspace(tmp_path).root.exists()
+
+
+def test_ccache_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recipe that asks for it builds without where it is missing."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert ccache_environment(CACHING, a_workspace(tmp_path)) == {}
+
+
+def ccache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Return whether the machine has ccache; if not, a stand-in that only calls the compiler."""
+    if shutil.which("ccache"):
+        return True
+    log = tmp_path / "stand-in/log"
+    write(
+        tmp_path / "stand-in/ccache",
+        f'#!/bin/sh\necho "$0" >>{log}\nexec /usr/bin/"${{0##*/}}" "$@"\n',
+        mode=0o755,
+    )
+    monkeypatch.setenv("PATH", f"{tmp_path / 'stand-in'}:{os.environ['PATH']}")
+    return False
+
+
+def test_ccache_takes_the_place_of_the_compilers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compilers found on PATH are ccache under their own names; its output is the compiler's."""
+    real, workspace = ccache(tmp_path, monkeypatch), a_workspace(tmp_path)
+    source = write(workspace.root / "one.c", "int one(void) { return 1; }\n")
+    plain = tmp_path / "plain.o"
+    subprocess.run(["gcc", "-c", "-g0", "-o", plain, source], check=True)
+    for _ in range(2):  # A link of an earlier run is no obstacle.
+        changed = ccache_environment(CACHING, workspace)
+    environment = os.environ | changed
+    for name in ("gcc", "g++"):
+        found = shutil.which(name, path=changed["PATH"])
+        assert found == str(workspace.place("ccache") / name)
+        assert Path(found).resolve() == Path(shutil.which("ccache") or "").resolve()
+    for name in ("first.o", "second.o"):
+        subprocess.run(
+            ["gcc", "-c", "-g0", "-o", tmp_path / name, source], env=environment, check=True
+        )
+        assert (tmp_path / name).read_bytes() == plain.read_bytes()
+    if real:
+        shown = subprocess.run(
+            ["ccache", "--print-stats"], env=environment, capture_output=True, text=True, check=True
+        )
+        stats = dict(line.split("\t") for line in shown.stdout.splitlines())
+        hits = int(stats["direct_cache_hit"]) + int(stats["preprocessed_cache_hit"])
+        assert (hits, stats["cache_miss"]) == (1, "1")
+        assert (workspace.cache / "ccache").is_dir()
+
+
+def test_cached_compiler_keeps_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compiler given with its directory or with options is masked by its bare name."""
+    ccache(tmp_path, monkeypatch)
+    recipe = Recipe(compiler=Compiler(cc="/usr/bin/gcc-12 -m64", cxx="g++", ccache=True))
+    ccache_environment(recipe, a_workspace(tmp_path))
+    folder = a_workspace(tmp_path).place("ccache")
+    assert sorted(path.name for path in folder.iterdir()) == ["g++", "gcc-12"]
