@@ -41,18 +41,26 @@ class _View:
         self._keeper = Keeper(request.workspace.place("stamps"))
         self._trains = request.wants_profile and not inputs.profile
         self._redone = ""
-        self._restores = not self._kept("install") and self._cached(note)
+        self._installed = self._kept("install")
+        self._restores = not self._installed and self._cached(note)
 
     def of(self, stage: str) -> Foreseen:
         if stage == "download":
             return Foreseen(stage=stage, does="run", why="each time: the source is hashed again")
-        if self._restores and stage in ("configure", "train", "make"):
-            return Foreseen(stage=stage, does="keep", why="not needed: the prefix is in the cache")
+        if stage in ("configure", "train", "make") and self._is_skipped(stage):
+            where = "in the cache" if self._restores else "installed"
+            return Foreseen(stage=stage, does="keep", why=f"not needed: the prefix is {where}")
         if stage == "train":
             return self._train()
         if self._kept(stage) and not self._redone:
             return Foreseen(stage=stage, does="keep", why="unchanged")
         return self._again(stage)
+
+    def _is_skipped(self, stage: str) -> bool:
+        """Return whether what the stage would lead to is there without it."""
+        if stage == "train":
+            return self._restores
+        return self._restores or (self._installed and not self._kept(stage))
 
     def _train(self) -> Foreseen:
         if not self._request.wants_profile:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -138,12 +140,12 @@ def stages_of(request: Request, steps: _Steps) -> Iterator[str]:
     # A recorded profile is an input, like the source; so is an installed prefix in the cache.
     steps.inputs.profile = _recorded_profile(request, steps)
     with ExitStack() as held:
-        cached = _cached_prefix(request, steps, held)
-        if cached:
+        before = _compiled_before(request, steps, held)
+        if before:
             for stage in ("configure", "train", "make"):
-                steps.skip(stage, "not needed: what it would lead to is in the cache")
+                steps.skip(stage, before.why)
                 yield stage
-            installed = steps.keep("install", Prefix, lambda: prefixes.restore(cached, workspace))
+            installed = steps.keep("install", Prefix, before.restore)
         else:
             configured = steps.keep(
                 "configure", ConfiguredTree, lambda: _configure(request, console, source, tree)
@@ -197,13 +199,36 @@ def _recorded_profile(request: Request, steps: _Steps) -> Profile | None:
     return choose_profile(request, steps.inputs.profile_key, steps.console.note)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Compiled:
+    """An installed prefix for which nothing has to be compiled here, and where it is."""
+
+    why: str
+    restore: Callable[[], Prefix]
+
+
+def _compiled_before(request: Request, steps: _Steps, held: ExitStack) -> _Compiled | None:
+    """Return the installed prefix if it is wanted, and there without the tree it came from."""
+    if request.cold or not steps.reaches("install"):
+        return None
+    installed: Prefix | None = steps.kept("install")
+    if installed is None:
+        entry = _cached_prefix(request, steps, held)
+        why = "not needed: what it would lead to is in the cache"
+        if entry is None:
+            return None
+        restore = functools.partial(prefixes.restore, entry, request.workspace)
+        return _Compiled(why=why, restore=restore)
+    if steps.kept("configure") is not None and steps.kept("make") is not None:
+        return None
+    return _Compiled(why="not needed: what it led to is installed", restore=lambda: installed)
+
+
 def _cached_prefix(request: Request, steps: _Steps, held: ExitStack) -> Entry | None:
-    """Return the installed prefix in the cache, if it is wanted and there.
+    """Return the installed prefix in the cache, if it is there.
 
     If it is not there, its key stays held: whoever wants the same waits until we have made it.
     """
-    if request.cold or not steps.reaches("install") or steps.kept("install") is not None:
-        return None
     store = prefixes.store_of(request.workspace.cache)
     held.enter_context(
         store.held(

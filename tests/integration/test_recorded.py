@@ -96,6 +96,10 @@ def test_another_workspace_takes_the_prefix_from_the_cache(
     cached = "not needed: what it would lead to is in the cache"
     assert [lines(done)[stage] for stage in ("configure", "train", "make")] == [cached] * 3
     assert (tmp_path / "dist/SHA256SUMS").read_text() == trained.sums()
+    again = invoke("build-python", *elsewhere(trained, tmp_path, cache=trained.cache))
+    assert "done" not in {how for stage, how in lines(again).items() if stage != "download"}
+    foreseen = invoke("why", *elsewhere(trained, tmp_path, cache=trained.cache)).stdout
+    assert re.findall(r"^(\S+) +run ", foreseen, re.MULTILINE) == ["download"]
 
 
 def test_recorded_profile_gives_the_same_bytes(trained: Trained, tmp_path: Path) -> None:
