@@ -7,14 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 from contain_python import prefixes, profiles
 from contain_python.checks.modules import public_modules
 from contain_python.console import Console
-from contain_python.inputs import KEPT, STAGES, BuildInputs
-from contain_python.keeping import Keeper, digest
-from contain_python.ledger import Ledger
+from contain_python.keeping import digest
 from contain_python.making import was_begun
 from contain_python.model import (
     FLAVOURS,
@@ -52,9 +49,8 @@ from contain_python.stages import (
     unpack,
     verify,
 )
+from contain_python.steps import Steps
 from contain_python.store import Entry
-
-T = TypeVar("T")
 
 
 def build(request: Request, console: Console, until: str = "pack") -> tuple[Artifact, ...]:
@@ -64,68 +60,14 @@ def build(request: Request, console: Console, until: str = "pack") -> tuple[Arti
     """
     pack.make_writable(request.workspace.dist)
     with request.workspace.held():
-        steps = _Steps(request, console, until)
+        steps = Steps(request, console, until)
         for stage in stages_of(request, steps):
             if stage == until:
                 break
     return steps.artifacts
 
 
-class _Steps:
-    """Runs stages one after the other, or takes what an earlier run kept of them."""
-
-    def __init__(self, request: Request, console: Console, until: str) -> None:
-        self.console = console
-        self.inputs = BuildInputs(request)
-        self.artifacts: tuple[Artifact, ...] = ()
-        self._workspace = request.workspace
-        self._keeper = Keeper(request.workspace.place("stamps"))
-        self._total = STAGES.index(until) + 1
-
-    def run(self, name: str, act: Callable[[], T]) -> T:
-        """Run a stage whatever was kept."""
-        with self.console.stage(name, STAGES.index(name) + 1, self._total):
-            return act()
-
-    def skip(self, name: str, why: str) -> None:
-        """Show that a stage need not run."""
-        self.console.kept(name, STAGES.index(name) + 1, self._total, why)
-
-    def reaches(self, name: str) -> bool:
-        """Return whether this run was asked to go on to the named stage."""
-        return STAGES.index(name) < self._total
-
-    def kept(self, name: str) -> Any:  # noqa: ANN401  the type is in KEPT
-        """Return what an unchanged earlier run left of a stage, or None."""
-        kind, outputs = KEPT[name]
-        places = [self._workspace.place(output) for output in outputs]
-        return self._keeper.kept(name, self.inputs.fingerprint(name), kind, places)
-
-    def keep(self, name: str, kind: type[T], act: Callable[[], T]) -> T:
-        """Run a stage, unless an unchanged earlier run left its value and its outputs."""
-        assert kind is KEPT[name][0]  # noqa: S101  the type checker cannot see it
-        kept: T | None = self.kept(name)
-        if kept is not None:
-            self.skip(name, "unchanged")
-            return kept
-        self._keeper.forget(name)
-        self._workspace.log(name).unlink(missing_ok=True)
-        value = self.run(name, act)
-        self._keeper.keep(name, self.inputs.fingerprint(name), self.inputs.of(name), value)
-        return value
-
-    def forget(self, name: str) -> None:
-        """Forget what an earlier run left of a stage."""
-        self._keeper.forget(name)
-
-    def save(self, value: T, *ledgers: Ledger) -> T:
-        """Save what a stage did to each file, and pass on its value."""
-        for ledger in ledgers:
-            ledger.save(self._workspace.ledgers)
-        return value
-
-
-def stages_of(request: Request, steps: _Steps) -> Iterator[str]:
+def stages_of(request: Request, steps: Steps) -> Iterator[str]:
     """Yield the name of each stage once it is done."""
     workspace, console = request.workspace, steps.console
 
@@ -192,7 +134,7 @@ def stages_of(request: Request, steps: _Steps) -> Iterator[str]:
     yield "pack"
 
 
-def _recorded_profile(request: Request, steps: _Steps) -> Profile | None:
+def _recorded_profile(request: Request, steps: Steps) -> Profile | None:
     """Return the profile that was recorded for this very build, if there is one."""
     if not request.wants_profile or request.record:
         return None
@@ -207,7 +149,7 @@ class _Compiled:
     restore: Callable[[], Prefix]
 
 
-def _compiled_before(request: Request, steps: _Steps, held: ExitStack) -> _Compiled | None:
+def _compiled_before(request: Request, steps: Steps, held: ExitStack) -> _Compiled | None:
     """Return the installed prefix if it is wanted, and there without the tree it came from."""
     if request.cold or not steps.reaches("install"):
         return None
@@ -224,7 +166,7 @@ def _compiled_before(request: Request, steps: _Steps, held: ExitStack) -> _Compi
     return _Compiled(why="not needed: what it led to is installed", restore=lambda: installed)
 
 
-def _cached_prefix(request: Request, steps: _Steps, held: ExitStack) -> Entry | None:
+def _cached_prefix(request: Request, steps: Steps, held: ExitStack) -> Entry | None:
     """Return the installed prefix in the cache, if it is there.
 
     If it is not there, its key stays held: whoever wants the same waits until we have made it.
@@ -247,7 +189,7 @@ def _cached_prefix(request: Request, steps: _Steps, held: ExitStack) -> Entry | 
 
 
 def _train(
-    request: Request, steps: _Steps, source: SourceArchive, configured: ConfiguredTree
+    request: Request, steps: Steps, source: SourceArchive, configured: ConfiguredTree
 ) -> Profile | None:
     """Return the recorded profile, or train and record one; none where none is wanted."""
     if not request.wants_profile:
@@ -260,7 +202,7 @@ def _train(
 
 
 def _record(
-    request: Request, steps: _Steps, source: SourceArchive, configured: ConfiguredTree
+    request: Request, steps: Steps, source: SourceArchive, configured: ConfiguredTree
 ) -> Profile:
     key, console = steps.inputs.profile_key, steps.console
     cache = profiles.store_of(request.workspace.cache / "profiles")
@@ -324,7 +266,7 @@ def _configure(
 
 
 def _make(
-    request: Request, steps: _Steps, source: SourceArchive, configured: ConfiguredTree
+    request: Request, steps: Steps, source: SourceArchive, configured: ConfiguredTree
 ) -> BuiltTree:
     console = steps.console
     if was_begun(configured.source.root):
@@ -340,19 +282,19 @@ def _make(
     )
 
 
-def _install(request: Request, steps: _Steps, built: BuiltTree) -> Prefix:
+def _install(request: Request, steps: Steps, built: BuiltTree) -> Prefix:
     workspace = request.workspace
     installed = install.install(request.recipe, workspace, built, steps.console.line)
     prefixes.keep(workspace.cache, steps.inputs.prefix_key(), installed, steps.console.note)
     return installed
 
 
-def _strip(request: Request, steps: _Steps, relocated: Prefix) -> Stripped:
+def _strip(request: Request, steps: Steps, relocated: Prefix) -> Stripped:
     prefix, debug, ledger = strip.strip(request.recipe, request.workspace, relocated)
     return steps.save(Stripped(prefix=prefix, debug=debug), ledger)
 
 
-def _prune(request: Request, steps: _Steps, compiled: Prefix, debug: Path) -> Flavours:
+def _prune(request: Request, steps: Steps, compiled: Prefix, debug: Path) -> Flavours:
     flavours, ledgers = prune.prune(request.recipe, request.workspace, compiled, debug)
     return steps.save(flavours, *ledgers)
 
@@ -387,7 +329,7 @@ def _judge(
     return results
 
 
-def _pack(request: Request, steps: _Steps, verified: Verified) -> tuple[Artifact, ...]:
+def _pack(request: Request, steps: Steps, verified: Verified) -> tuple[Artifact, ...]:
     """Pack, unless everything is in `dist` as an unchanged earlier run left it."""
     kept: Packed | None = steps.kept("pack")
     if kept and not pack.intact(kept.artifacts):

@@ -129,7 +129,7 @@ def test_sums_are_what_sha256sum_reads(built: Built) -> None:
 
 
 def test_plain_lines_when_not_on_a_terminal(built: Built) -> None:
-    """Each stage that ran is a plain line with its number and duration, and no control character."""
+    """Each stage that ran is a plain line with number and duration, and no control character."""
     assert "\x1b" not in built.done.stdout
     assert "\r" not in built.done.stdout
     pattern = r"^\[ ?(\d+)/13\] ([a-z-]+) +(?:done +[\d.]+ s|kept +no profile is wanted)$"

@@ -28,15 +28,16 @@ TASKS = {"housekeeping", "rebuilding", "reproducibility", "circumstances"}
 ABOVE = {
     "stages": {"inputs", "pipeline", "foresight", "commands"},
     "checks": {"pipeline", "stages.verify"},
-    "inputs": {"pipeline", "foresight", *TASKS},
+    "inputs": {"steps", "pipeline", "foresight", *TASKS},
+    "steps": {"pipeline"},
     "pipeline": {"commands", *TASKS},
     "foresight": {"commands"},
     "cache": {"housekeeping"},
     "commands": {*TASKS, "cli"},
-    **dict.fromkeys(TASKS - {"circumstances"}, {"cli"}),
+    **{task: {"cli"} for task in TASKS - {"circumstances"}},
     "circumstances": {"reproducibility"},
     "cli": set[str](),
-    "console": {"pipeline", "report", "commands", *TASKS, "cli"},
+    "console": {"pipeline", "steps", "report", "commands", *TASKS, "cli"},
 }
 
 

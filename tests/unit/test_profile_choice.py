@@ -42,12 +42,11 @@ def a_profile(folder: Path, key: ProfileKey = KEY, counters: str = "counters") -
     return record(tree, key, store_of(folder))
 
 
-def named(profile: Profile, **changed: str) -> NamedProfile:
+def named(profile: Profile) -> NamedProfile:
     """Return how a recipe names a profile by its path."""
-    entry = NamedProfile(
+    return NamedProfile(
         url=str(profile.path), sha256=profile.sha256, size=profile.path.stat().st_size
     )
-    return replace(entry, **changed)
 
 
 def test_order(tmp_path: Path) -> None:
@@ -99,11 +98,11 @@ def test_wrong_hash_and_missing_file_are_told(tmp_path: Path) -> None:
     """What is not the named bytes is not taken, and the build is told why."""
     published, notes = a_profile(tmp_path / "published"), list[str]()
     request = a_request(tmp_path)
-    wrong = replace(request.recipe, profile=(named(published, sha256="1" * 64),))
+    wrong = replace(request.recipe, profile=(replace(named(published), sha256="1" * 64),))
     assert choose_profile(replace(request, recipe=wrong), KEY, notes.append) is None
     assert "wrong SHA-256" in notes[0]
     away = f"https://nowhere.invalid/{published.path.name}"
-    offline = replace(request.recipe, profile=(named(published, url=away),))
+    offline = replace(request.recipe, profile=(replace(named(published), url=away),))
     request = replace(request, recipe=offline, offline=True)
     assert choose_profile(request, KEY, notes.append) is None
     assert "--offline forbids" in notes[1]

@@ -165,7 +165,7 @@ def profiled_tree(root: Path, trained_source: str, extra: str = "") -> Configure
 def test_profile_that_fits_is_used(tmp_path: Path) -> None:
     """Counters for every file: make neither trains nor complains, and the code is another."""
     profile = trained(tmp_path, "trained", "other")
-    tree = profiled_tree(tmp_path / "source", SOURCE, "-Wmissing-profile")
+    tree = profiled_tree(tmp_path / "source", SOURCE, "-Wall")
     built, _ = run_make(tmp_path, tree, Recipe(), profile)
     assert built.profile == profile
     with_profile = (tree.source.root / "trained.o").read_bytes()
@@ -198,7 +198,7 @@ def test_profile_of_another_source_is_refused_as_a_warning_too(tmp_path: Path) -
 def test_profile_that_lacks_a_file_is_refused(tmp_path: Path) -> None:
     """A file without counters, of which gcc only warns, ends the build."""
     profile = trained(tmp_path, "trained")
-    tree = profiled_tree(tmp_path / "source", SOURCE, "-Wmissing-profile")
+    tree = profiled_tree(tmp_path / "source", SOURCE, "-Wall")
     with pytest.raises(CompileError) as caught:
         run_make(tmp_path, tree, Recipe(), profile)
     assert profile.path.name in caught.value.what
