@@ -16,7 +16,7 @@ from pathlib import Path
 
 import zstandard
 
-from contain_python.errors import ContainError, SourceError
+from contain_python.errors import ContainError, RecipeError, SourceError
 from contain_python.extraction import open_tar, refuse_hostile
 from contain_python.files import sha256, sorted_files
 from contain_python.keeping import digest
@@ -164,8 +164,15 @@ def read(path: Path) -> Profile:
     with open_tar(path) as tar:
         first = tar.next()
         content = tar.extractfile(first) if first and first.name == _KEY else None
-        data = json.loads(content.read()) if content else None
-    key = structure(ProfileKey, data, path.name)
+        text = content.read() if content else b""
+    try:
+        key = structure(ProfileKey, json.loads(text), path.name)
+    except (ValueError, RecipeError) as problem:
+        raise SourceError(
+            f"{path.name} does not begin with its key",
+            expected=f"{_KEY}, as invoke train writes it",
+            found=str(problem),
+        ) from problem
     if short(digest(key)) != entry.key:
         raise SourceError(f"{path.name} does not have the key that its name says")
     return Profile(path=path, sha256=sha256(path), key=key)

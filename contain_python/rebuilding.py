@@ -12,7 +12,7 @@ from contain_python import toolchain
 from contain_python.commands import Options, job_count, prepare
 from contain_python.console import Console
 from contain_python.errors import CheckError, RecipeError, ToolchainError, UsageError
-from contain_python.files import remove_tree
+from contain_python.files import remove_tree, sha256
 from contain_python.inputs import BuildInputs
 from contain_python.keeping import tool_fingerprint
 from contain_python.model import Artifact, ProfileKey, Release
@@ -25,6 +25,11 @@ from contain_python.store import short
 from contain_python.structure import structure
 from contain_python.tars import compressors
 from contain_python.workspace import Workspace, default_cache
+
+#: What is read of a manifest.
+_READ = (
+    "release recipe kind patches profile compiler machine tool packages compressors tarball files"
+).split()
 
 #: How many members are named that came out differently.
 _NAMED = 20
@@ -77,6 +82,9 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise problem from cause
     if not isinstance(data, dict) or data.get("format") != manifests.FORMAT:
         raise problem
+    lacking = [name for name in _READ if name not in data]
+    if lacking:
+        raise UsageError("the manifest is not whole", found="no " + ", ".join(lacking))
     return data
 
 
@@ -89,19 +97,29 @@ def request_of(data: dict[str, Any], options: Options) -> Request:
         theirs = structure(Recipe, data["recipe"], "recipe")
     except (KeyError, RecipeError) as problem:
         raise UsageError("the manifest is not whole", found=str(problem)) from problem
+    cache = Path(options.cache).resolve() if options.cache else default_cache()
+    profile = Path(options.profile).resolve() if options.profile else None
     return Request(
         recipe=replace(theirs, root=ours.root, download=ours.download, profile=ours.profile),
         release=release,
         workspace=Workspace(
             root=Path(options.workspace).resolve() / "rebuild" / release.version,
             dist=Path(options.dist).resolve(),
-            cache=Path(options.cache).resolve() if options.cache else default_cache(),
+            cache=cache,
         ),
         jobs=job_count(options.jobs),
         offline=options.offline,
         source=Path(options.source).resolve() if options.source else None,
+        profile=profile or _very_profile(data, [ours.root / "profiles", cache / "profiles"]),
         cold=True,
     )
+
+
+def _very_profile(data: dict[str, Any], folders: list[Path]) -> Path | None:
+    """Return the very profile that was used, if it is here: others may have the same key."""
+    wanted = data["profile"]
+    paths = [folder / Path(wanted["name"]).name for folder in folders] if wanted else []
+    return next((it for it in paths if it.is_file() and sha256(it) == wanted["sha256"]), None)
 
 
 def gaps_of(data: dict[str, Any], request: Request, console: Console) -> tuple[Gap, ...]:

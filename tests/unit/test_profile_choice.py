@@ -6,14 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from values import a_release, a_workspace, write
+from servers import Answer, serving, status, whole
+from values import a_release, a_workspace, names, write
 
 from contain_python.errors import ToolchainError, UsageError
 from contain_python.files import sha256
 from contain_python.model import Profile, ProfileKey
 from contain_python.profile_choice import choose_profile
 from contain_python.profiles import record, store_of
-from contain_python.recipe import NamedProfile, Recipe
+from contain_python.recipe import Download, NamedProfile, Recipe
 from contain_python.request import Request
 
 KEY = ProfileKey(
@@ -107,3 +108,77 @@ def test_wrong_hash_and_missing_file_are_told(tmp_path: Path) -> None:
     assert choose_profile(request, KEY, notes.append) is None
     assert "--offline forbids" in notes[1]
     assert sha256(published.path) == published.sha256
+
+
+# --- from a real server ---------------------------------------------------------------------------
+
+
+def asking(request: Request, profile: Profile, url: str) -> Request:
+    """Return the request by a recipe that names a profile on a server."""
+    limits = Download(attempts=1, idle_seconds=2.0, total_seconds=10.0)
+    one = replace(named(profile), url=f"{url}/{profile.path.name}")
+    return replace(request, recipe=replace(request.recipe, profile=(one,), download=limits))
+
+
+def test_profile_is_fetched_once(tmp_path: Path) -> None:
+    """A named profile comes over HTTP into the cache, and is not asked for again."""
+    published = a_profile(tmp_path / "published")
+    with serving(whole(published.path.read_bytes())) as server:
+        request = asking(a_request(tmp_path), published, server.url)
+        for _ in range(2):
+            found = choose_profile(request, KEY, pytest.fail)
+            assert found
+            assert found.sha256 == published.sha256
+        assert [asked.path for asked in server.asked] == [f"/{published.path.name}"]
+    assert names(tmp_path / "cache/profiles") == [published.path.name]
+
+
+@pytest.mark.parametrize("answer", [whole(b"x" * 500), status(404)])
+def test_server_that_has_another_file(tmp_path: Path, answer: Answer) -> None:
+    """Other bytes, or none, are told with the name, and never taken for a profile."""
+    published, notes = a_profile(tmp_path / "published"), list[str]()
+    with serving(answer) as server:
+        request = asking(a_request(tmp_path), published, server.url)
+        assert choose_profile(request, KEY, notes.append) is None
+    (note,) = notes
+    assert note.startswith(f"the profile {published.path.name} cannot be had: ")
+    assert not [name for name in names(tmp_path / "cache/profiles") if name.endswith(".zst")]
+
+
+def test_offline_asks_nobody(tmp_path: Path) -> None:
+    """--offline takes what is in the cache, and does not touch the network."""
+    published, notes = a_profile(tmp_path / "published"), list[str]()
+    with serving(whole(published.path.read_bytes())) as server:
+        request = asking(replace(a_request(tmp_path), offline=True), published, server.url)
+        assert choose_profile(request, KEY, notes.append) is None
+        assert server.asked == []
+        assert "--offline forbids" in notes[0]
+        choose_profile(replace(request, offline=False), KEY, pytest.fail)
+        found = choose_profile(request, KEY, pytest.fail)
+        assert found
+        assert len(server.asked) == 1
+
+
+def test_file_url_and_relative_path(tmp_path: Path) -> None:
+    """A profile may be named by a file: URL, spaces quoted, or by a path below the recipe's."""
+    published = a_profile(tmp_path / "recipe/with space")
+    request = a_request(tmp_path)
+    for url in (published.path.as_uri(), f"with space/{published.path.name}"):
+        one = replace(named(published), url=url)
+        found = choose_profile(
+            replace(request, recipe=replace(request.recipe, profile=(one,))), KEY, pytest.fail
+        )
+        assert found
+        assert found.path.parent == tmp_path / "cache/profiles"
+        found.path.unlink()
+
+
+def test_damaged_copy_in_the_cache_is_fetched_again(tmp_path: Path) -> None:
+    """A cached copy of a named profile is looked at before it is believed."""
+    published = a_profile(tmp_path / "published")
+    request = a_request(tmp_path)
+    request = replace(request, recipe=replace(request.recipe, profile=(named(published),)))
+    found = choose_profile(request, KEY, pytest.fail)
+    assert found
+    write(found.path, "damaged")
+    assert choose_profile(request, KEY, pytest.fail) == found
