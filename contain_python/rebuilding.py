@@ -28,8 +28,9 @@ from contain_python.workspace import Workspace, default_cache
 
 #: What is read of a manifest.
 _READ = (
-    "release recipe kind patches profile compiler machine tool packages compressors tarball files"
-).split()
+    *("kind", "release", "recipe", "patches", "profile", "compiler", "machine", "tool"),
+    *("packages", "compressors", "tarball", "files"),
+)
 
 #: How many members are named that came out differently.
 _NAMED = 20

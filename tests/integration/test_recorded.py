@@ -185,6 +185,75 @@ def test_why_names_the_changed_input(trained: Trained, tmp_path: Path) -> None:
     assert "now /opt/other" in told
 
 
+def changed_recipe(trained: Trained, folder: Path, old: str, new: str) -> Path:
+    """Return a copy of the recipe, with all that stands beside it, in which one text is another."""
+    shutil.copytree(trained.toy.recipe.parent, folder / "recipe")
+    recipe = folder / "recipe/contain.toml"
+    text = recipe.read_text()
+    assert old in text
+    recipe.write_text(text.replace(old, new))
+    return recipe
+
+
+def foreseen(done: Done) -> dict[str, str]:
+    """Return why each stage would run, of those that would."""
+    assert (done.returncode, done.stderr) == (0, "")
+    return dict(re.findall(r"^(\S+) +run +(.*)$", done.stdout, re.MULTILINE))
+
+
+def test_why_names_flag_patch_and_format(trained: Trained, tmp_path: Path) -> None:
+    """A flag is told by its line, a patch by its name, a format alone leaves all but packing."""
+    recipe = changed_recipe(trained, tmp_path, "cflags = []", 'cflags = ["-O1"]')
+    told = foreseen(invoke("why", *trained.toy.given(recipe=recipe)))
+    assert told["configure"] == "changed: configure line"
+    assert told["train"] == "no recorded profile fits"
+    patches = tmp_path / "recipe/patches" / ".".join(version().split(".")[:2])
+    patches.mkdir(parents=True)
+    (patches / "01-x.patch").write_text("Why: x\n--- a/x\n")
+    told = foreseen(invoke("why", *trained.toy.given(recipe=recipe)))
+    assert told["unpack"] == f"changed: patch {patches.name}/01-x.patch"
+    told = foreseen(invoke("why", "--format=xz", *trained.toy.options))
+    assert (list(told), told["pack"]) == (["download", "pack"], "changed: format")
+
+
+def test_changed_format_packs_again_and_no_more(trained: Trained, tmp_path: Path) -> None:
+    """Another format of the same build repeats packing alone, and back again nothing differs."""
+    options = elsewhere(trained, tmp_path, cache=trained.cache)
+    assert invoke("build-python", *options).returncode == 0
+    other = lines(invoke("build-python", "--format=xz", *options))
+    assert [stage for stage, how in other.items() if how == "done"] == ["download", "pack"]
+    assert list((tmp_path / "dist").glob("*-runtime.tar.xz"))
+    back = lines(invoke("build-python", *options))
+    assert [stage for stage, how in back.items() if how == "done"] == ["download", "pack"]
+    assert (tmp_path / "dist/SHA256SUMS").read_text() == trained.sums()
+
+
+def test_damaged_profile_is_set_aside(trained: Trained, tmp_path: Path) -> None:
+    """A flipped byte in a cached profile is told, and never compiled with."""
+    copy = with_profile(trained, tmp_path)
+    data = bytearray(copy.read_bytes())
+    data[len(data) // 2] ^= 1
+    copy.write_bytes(data)
+    options = elsewhere(trained, tmp_path)
+    verify = invoke("cache", "--verify", f"--cache={tmp_path}/cache")
+    assert (verify.returncode, copy.name in verify.stderr) == (6, True)
+    named = invoke("make", f"--profile={copy}", *options)
+    assert (named.returncode, f"{copy.name} is damaged" in named.stderr) == (3, True)
+    done = invoke("train", f"--profiles={tmp_path}/cache/profiles", *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    done = invoke("make", *options)
+    assert lines(done)["train"].startswith("recorded: ")
+    copy.write_bytes(data)
+    shutil.rmtree(tmp_path / "build")
+    for path in (tmp_path / "cache/profiles").glob("*.zst"):
+        if path != copy:
+            path.unlink()
+    done = invoke("make", *options)
+    assert (done.returncode, lines(done)["train"]) == (0, "done")
+    assert f"{copy.name} is damaged" in done.stdout
+    assert copy.with_name(f"{copy.name}.bad").exists()
+
+
 def test_cache_is_listed_and_trimmed(trained: Trained, tmp_path: Path) -> None:
     """Trimming to nothing removes the prefix and leaves the profile."""
     shutil.copytree(trained.cache, tmp_path / "cache")
@@ -224,6 +293,19 @@ def test_rebuild_tells_what_is_lacking(trained: Trained, tmp_path: Path) -> None
     assert done.returncode == 4
     assert "lacking: compiler: recorded gcc 1.0" in done.stdout
     assert "lacking: profile" in done.stdout
+    assert lines(done) == {}
+
+
+def test_rebuild_tells_a_lacking_patch(trained: Trained, tmp_path: Path) -> None:
+    """A patch that is not beside the recipe is told by name before anything is compiled."""
+    with_profile(trained, tmp_path)
+    (manifest,) = trained.toy.dist.glob("*-runtime.json")
+    data = json.loads(manifest.read_text())
+    data["patches"] = [{"name": "3.99/01-lost.patch", "sha256": "1" * 64}]
+    (tmp_path / "changed.json").write_text(json.dumps(data))
+    done = rebuild(trained, tmp_path / "changed.json", tmp_path)
+    assert done.returncode == 4
+    assert f"patch 3.99/01-lost.patch: {'1' * 16}" in done.stderr
     assert lines(done) == {}
 
 
