@@ -10,6 +10,7 @@ import tarfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -68,7 +69,7 @@ KEY = ProfileKey(
         ({"flags": KEY.flags[::-1]}, "flags (in another order)"),
     ],
 )
-def test_each_difference_is_named(changed: dict[str, str], told: str) -> None:
+def test_each_difference_is_named(changed: dict[str, Any], told: str) -> None:
     """A profile that was recorded for something else says for what, and what was wanted."""
     wanted = replace(KEY, **changed)
     assert differences(KEY, KEY) == ""
