@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -24,9 +25,38 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pending:
+    """A file that is being written, and does not stand under its path yet.
+
+    `folder` is a descriptor of its directory; `name` is what it is called there meanwhile, "" if
+    the file system can do without.
+    """
+
+    stream: IO[bytes]
+    path: Path
+    mode: int
+    folder: int
+    name: str
+
+    def settle(self) -> None:
+        """Have everything on the disk, so that there is certainly room for it."""
+        self.stream.flush()
+        os.fchmod(self.stream.fileno(), self.mode)
+        os.fsync(self.stream.fileno())
+
+    def appear(self) -> None:
+        """Let the settled file stand under its path, in the place of what was there."""
+        if self.name:
+            os.replace(self.name, self.path.name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
+        else:
+            _link(f"/proc/self/fd/{self.stream.fileno()}", self.path, self.folder)
+        os.fsync(self.folder)
+
+
 @contextmanager
-def whole_file(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
-    """Open a file for writing that appears under `path` only when complete and on the disk.
+def pending_file(path: Path, mode: int = 0o644) -> Iterator[Pending]:
+    """Open a file for writing that is gone after the block, unless it was let appear.
 
     Where the file system can, it has no name until then, and is gone with a process that is killed.
     """
@@ -35,31 +65,19 @@ def whole_file(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
         descriptor, name = _temporary(path)
         try:
             with os.fdopen(descriptor, "wb") as stream:
-                yield stream
-                stream.flush()
-                os.fchmod(stream.fileno(), mode)
-                os.fsync(stream.fileno())
-                if name:
-                    os.replace(name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
-                    name = ""
-                else:
-                    _link(f"/proc/self/fd/{stream.fileno()}", path, folder)
-            os.fsync(folder)
+                yield Pending(stream=stream, path=path, mode=mode, folder=folder, name=name)
         finally:
             if name:
                 (path.parent / name).unlink(missing_ok=True)
 
 
-def place_whole(source: Path, target: Path) -> None:
-    """Let a file appear under `target`, which it replaces: as a hard link, or else as a copy."""
-    try:
-        with _directory(target.parent) as folder:
-            _link(str(source), target, folder)
-            os.fsync(folder)
-    except OSError:
-        # Another file system, or one without hard links; a real problem the copy meets too.
-        with source.open("rb") as stream, whole_file(target) as copy:
-            shutil.copyfileobj(stream, copy, 1 << 20)
+@contextmanager
+def whole_file(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
+    """Open a file for writing that appears under `path` only when complete and on the disk."""
+    with pending_file(path, mode) as pending:
+        yield pending.stream
+        pending.settle()
+        pending.appear()
 
 
 def leavings(path: Path) -> list[Path]:
@@ -96,7 +114,6 @@ def _link(source: str, path: Path, folder: int) -> None:
         try:
             os.replace(name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
         finally:
-            # Still there after an error; or if both names were links to one file already.
             (path.parent / name).unlink(missing_ok=True)
 
 
@@ -124,17 +141,24 @@ def sync_directory(path: Path) -> None:
 
 @contextmanager
 def whole_directory(path: Path) -> Iterator[Path]:
-    """Yield a directory to fill that replaces `path` only when the block ends without an error."""
+    """Yield a directory to fill that replaces `path` only when the block ends without an error.
+
+    Whoever is killed meanwhile leaves the old one whole, or the new one, or neither.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.parent / f".{path.name}.new"
-    remove_tree(aside)
+    aside, old = (path.parent / f".{path.name}.{what}" for what in ("new", "old"))
+    for left in (aside, old):
+        remove_tree(left)
     aside.mkdir()
     try:
         yield aside
-        remove_tree(path)
+        # Removing takes time: half a directory must not stand under its name.
+        if path.exists() or path.is_symlink():
+            path.rename(old)
         aside.rename(path)
     finally:
         remove_tree(aside)
+        remove_tree(old)
 
 
 def copy_tree(source: Path, target: Path) -> None:

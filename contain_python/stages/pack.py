@@ -9,18 +9,21 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import IO
 
 from contain_python import compression
 from contain_python.compression import Method, compress, method_for
 from contain_python.errors import PackError, RecipeError
 from contain_python.extraction import DAMAGE, decompressed
-from contain_python.files import leavings, place_whole, remove_tree, sha256, write_whole
+from contain_python.files import Pending, leavings, pending_file, remove_tree, sha256, write_whole
 from contain_python.keeping import code_of, digest
 from contain_python.manifest import manifest_text
 from contain_python.model import Archive, Artifact, Progress, Verified
@@ -80,7 +83,6 @@ def pack(
             made = future.result()
             progress(Progress(fraction=done / len(order), doing=made.artifact.path.name))
             ready[made.artifact.kind] = made
-    # Nothing in `dist` is replaced before everything is whole.
     publish(workspace.dist, [ready[item.kind] for item in archives])
     _clear(workspace, archives)
     return tuple(ready[item.kind].artifact for item in archives)
@@ -205,55 +207,79 @@ def _alone(dist: Path) -> Iterator[None]:
 
 
 def publish(dist: Path, ready: list[_Ready]) -> None:
-    """Let everything appear in `dist` that is not there already, and list it in SHA256SUMS."""
+    """Let everything appear in `dist` that is not there already, and list it in SHA256SUMS.
+
+    Nothing is replaced before there is room for all of it. While it is, SHA256SUMS does not list
+    it: whenever we are killed, no hash in there is wrong.
+    """
     sums = dist / "SHA256SUMS"
-    with _alone(dist):
+    with _alone(dist), ExitStack() as stack:
         for path in (sums, *(path for one in ready for path in _paths(one.artifact))):
             for leaving in leavings(path):
                 leaving.unlink(missing_ok=True)
-        for one in ready:
-            if not _is_right(one.artifact.path, one.artifact.sha256):
-                place_whole(one.source, one.artifact.path)
-            _write_anew(one.artifact.manifest, one.manifest)
-        update_sums(dist, [one.artifact for one in ready])
+        new = [pending for one in ready for pending in _settled_files(one, stack)]
+        before = _listed(sums)
+        replaced = {pending.path.name for pending in new}
+        meanwhile = {name: before[name] for name in before.keys() - replaced}
+        after = before | {name: digest for one in ready for name, digest in _hashes(one)}
+        if meanwhile != before:
+            new.insert(0, _settled(sums, BytesIO(_sums_text(meanwhile)), stack))
+        if new or not _is_right(sums, hashlib.sha256(_sums_text(after)).hexdigest()):
+            new.append(_settled(sums, BytesIO(_sums_text(after)), stack))
+        for pending in new:
+            pending.appear()
 
 
 def _paths(artifact: Artifact) -> tuple[Path, Path]:
     return artifact.path, artifact.manifest
 
 
+def _hashes(one: _Ready) -> tuple[tuple[str, str], tuple[str, str]]:
+    manifest = hashlib.sha256(one.manifest.encode()).hexdigest()
+    return (one.artifact.path.name, one.artifact.sha256), (one.artifact.manifest.name, manifest)
+
+
+def _settled_files(one: _Ready, stack: ExitStack) -> Iterator[Pending]:
+    """Yield the tarball and the manifest, but for what is right in `dist` already."""
+    (_, tarball), (_, manifest) = _hashes(one)
+    if not _is_right(one.artifact.path, tarball):
+        # A copy, no link: who changes it in place does not change the kept file.
+        with one.source.open("rb") as source:
+            yield _settled(one.artifact.path, source, stack)
+    if not _is_right(one.artifact.manifest, manifest):
+        yield _settled(one.artifact.manifest, BytesIO(one.manifest.encode()), stack)
+
+
+def _settled(path: Path, content: IO[bytes], stack: ExitStack) -> Pending:
+    """Return a file that only needs to appear; it is gone with the stack otherwise."""
+    pending = stack.enter_context(pending_file(path))
+    shutil.copyfileobj(content, pending.stream, 1 << 20)
+    pending.settle()
+    return pending
+
+
 def _is_right(path: Path, digest: str) -> bool:
     return path.is_file() and not path.is_symlink() and sha256(path) == digest
 
 
-def _write_anew(path: Path, text: str) -> None:
-    """Write a file, unless it is like that already."""
-    if not _is_right(path, hashlib.sha256(text.encode()).hexdigest()):
-        write_whole(path, text)
+def _listed(sums: Path) -> dict[str, str]:
+    """Return the hash of each file that SHA256SUMS lists and that is there."""
+    try:
+        lines = sums.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return {}
+    listed = {line.partition("  ")[2]: line.partition("  ")[0] for line in lines}
+    return {name: digest for name, digest in listed.items() if (sums.parent / name).is_file()}
 
 
-def update_sums(dist: Path, artifacts: list[Artifact]) -> None:
-    """Rewrite SHA256SUMS: these artifacts anew, and other files of `dist` as they were listed."""
-    sums = dist / "SHA256SUMS"
-    lines: dict[str, str] = {}
-    if sums.exists():
-        for line in sums.read_text(encoding="utf-8").splitlines():
-            digest, _, name = line.partition("  ")
-            if (dist / name).is_file():
-                lines[name] = digest
-    for artifact in artifacts:
-        lines[artifact.path.name] = artifact.sha256
-        lines[artifact.manifest.name] = sha256(artifact.manifest)
-    _write_anew(sums, "".join(f"{lines[name]}  {name}\n" for name in sorted(lines)))
+def _sums_text(listed: dict[str, str]) -> bytes:
+    return "".join(f"{listed[name]}  {name}\n" for name in sorted(listed)).encode()
 
 
 def intact(artifacts: tuple[Artifact, ...]) -> bool:
     """Return whether every artifact is in `dist`, by its hash, and listed in SHA256SUMS."""
     try:
-        listed = {
-            line.partition("  ")[2]: line.partition("  ")[0]
-            for line in (artifacts[0].path.parent / "SHA256SUMS").read_text("utf-8").splitlines()
-        }
+        listed = _listed(artifacts[0].path.parent / "SHA256SUMS")
         return all(
             sha256(item.path) == item.sha256 == listed[item.path.name]
             and sha256(item.manifest) == listed[item.manifest.name]

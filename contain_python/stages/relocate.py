@@ -119,6 +119,10 @@ class _Rewriter:
             self._neutral(text),
             flags=re.MULTILINE,
         )
+        # Which Python configure found here is nobody's business elsewhere.
+        text = re.sub(
+            r"^(PYTHON_FOR_REGEN\??=[ \t]*)\S.*$", r"\g<1>python3", text, flags=re.MULTILINE
+        )
         derived = "prefix:=\t\t$(abspath $(dir $(lastword $(MAKEFILE_LIST)))/../../..)"
         text = re.sub(r"^prefix=.*$", lambda _: derived, text, flags=re.MULTILINE)
         return self._derived(text, "$(prefix)")

@@ -9,7 +9,6 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -189,30 +188,23 @@ def test_real_problem_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert names(tmp_path) == []
 
 
-def test_placed_file_is_a_link_that_replaces(tmp_path: Path) -> None:
-    """A file is placed as another name of the same one, over what was there, and again."""
-    source, target = write(tmp_path / "s/a", "new"), tmp_path / "t/b"
-    write(target, "old")
-    for _ in range(2):
-        files.place_whole(source, target)
-        assert target.samefile(source)
-        assert names(target.parent) == ["b"]
-    target.unlink()
-    files.place_whole(source, target)
-    assert target.samefile(source)
-
-
-def test_placed_on_another_file_system(tmp_path: Path) -> None:
-    """Where a file cannot be linked to, it is copied, whole."""
-    source = write(tmp_path / "a", "new")
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        if Path(folder).stat().st_dev == tmp_path.stat().st_dev:
-            pytest.skip("there is one file system only")
-        target = write(Path(folder) / "b", "old")
-        files.place_whole(source, target)
-        assert target.read_text(encoding="utf-8") == "new"
-        assert not target.samefile(source)
-        assert names(target.parent) == ["b"]
+@pytest.mark.parametrize("nameless", [True, False])
+def test_settled_file_waits_to_appear(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, nameless: bool
+) -> None:
+    """A file that is on the disk stands under its path when it is told to, or else not at all."""
+    if not nameless:
+        without_nameless_files(monkeypatch, errno.EOPNOTSUPP)
+    path = write(tmp_path / "a", "old")
+    for content, appears in (("dropped", False), ("new", True)):
+        with files.pending_file(path) as pending:
+            pending.stream.write(content.encode())
+            pending.settle()
+            assert path.read_text(encoding="utf-8") == "old"
+            if appears:
+                pending.appear()
+    assert path.read_text(encoding="utf-8") == "new"
+    assert names(tmp_path) == ["a"]
 
 
 def test_leavings_are_those_of_one_name(tmp_path: Path) -> None:

@@ -34,7 +34,6 @@ from contain_python.stages.pack import (
     make_writable,
     pack,
     publish,
-    update_sums,
 )
 
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -228,39 +227,57 @@ def test_kept_file_is_not_trusted(
     assert content(workspace.dist) == former
 
 
-@pytest.mark.parametrize("links", [True, False])
-def test_output_is_mended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compressed: list[str], *, links: bool
-) -> None:
-    """What is damaged or missing in the output comes back from the workspace, linked or copied."""
+def test_output_is_mended(tmp_path: Path, compressed: list[str]) -> None:
+    """What is damaged or missing in the output comes back from what the workspace keeps."""
     workspace, ready = a_workspace(tmp_path), verified(tmp_path)
     pack(Recipe(), workspace, ready, lambda _: None)
     former = content(workspace.dist)
     compressed.clear()
     one, two, three = sorted(workspace.dist.glob("*.tar.zst"))
     one.unlink()
-    two.unlink()
-    write(two, "damaged")
+    write(two, "damaged in place")
     three.with_name(f".{three.name}.0123").write_bytes(b"left by a killed process")
     write(workspace.dist / "SHA256SUMS", "damaged")
-    if not links:
-        without_links(monkeypatch)
     pack(Recipe(), workspace, ready, lambda _: None)
     assert compressed == []
     assert content(workspace.dist) == former
-    assert (one.stat().st_nlink > 1) == links
 
 
-def without_links(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every hard link between two names fail as it does between two file systems."""
-    link = os.link
+def a_ready(folder: Path, dist: Path, kind: str) -> stage._Ready:
+    """Return a small artifact that is ready to be published."""
+    artifact = an_artifact(folder, kind)
+    path, manifest = dist / artifact.path.name, dist / artifact.manifest.name
+    return stage._Ready(
+        artifact=replace(artifact, path=path, manifest=manifest),
+        source=artifact.path,
+        manifest="{}",
+    )
 
-    def refuse(source: str, name: str, *, dst_dir_fd: int) -> None:
-        if not source.startswith("/proc/"):
-            raise OSError(errno.EXDEV, "Invalid cross-device link")
-        link(source, name, dst_dir_fd=dst_dir_fd)
 
-    monkeypatch.setattr(os, "link", refuse)
+@pytest.mark.parametrize("room", range(6))
+def test_disk_that_fills_up_replaces_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    """Room for some of the files is as good as none: the output stays as it was."""
+    ready = [a_ready(tmp_path / "work", tmp_path / "dist", kind) for kind in ("a", "b")]
+    for one in ready:
+        write(one.artifact.path, "earlier")
+        write(one.artifact.manifest, "earlier")
+    digest = hashlib.sha256(b"earlier").hexdigest()
+    lines = [f"{digest}  {kind}{end}\n" for kind in "ab" for end in (".json", ".tar.zst")]
+    write(tmp_path / "dist/SHA256SUMS", "".join(lines))
+    earlier, left, sync = content(tmp_path / "dist"), [room], os.fsync
+
+    def filling(descriptor: int) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", filling)
+    with pytest.raises(OSError, match="No space left"):
+        publish(tmp_path / "dist", ready)
+    assert content(tmp_path / "dist") == earlier
 
 
 def test_two_releases_at_once_are_both_listed(tmp_path: Path) -> None:
@@ -269,14 +286,7 @@ def test_two_releases_at_once_are_both_listed(tmp_path: Path) -> None:
     start = threading.Barrier(builds)
 
     def build(number: int) -> None:
-        artifact = an_artifact(tmp_path / str(number), f"python-{number}")
-        ready = stage._Ready(
-            artifact=replace(
-                artifact, path=dist / artifact.path.name, manifest=dist / artifact.manifest.name
-            ),
-            source=artifact.path,
-            manifest="{}",
-        )
+        ready = a_ready(tmp_path / str(number), dist, f"python-{number}")
         start.wait()
         publish(dist, [ready])
 
@@ -289,14 +299,9 @@ def test_two_releases_at_once_are_both_listed(tmp_path: Path) -> None:
 
 def test_publishing_waits_for_its_turn(tmp_path: Path) -> None:
     """While another process holds the output directory, nothing in it is changed."""
-    artifact = an_artifact(tmp_path / "work", "python-1")
     dist = tmp_path / "dist"
     dist.mkdir()
-    ready = stage._Ready(
-        artifact=replace(artifact, path=dist / "a.tar.zst", manifest=dist / "a.json"),
-        source=artifact.path,
-        manifest="{}",
-    )
+    ready = a_ready(tmp_path / "work", dist, "a")
     holder = os.open(dist, os.O_RDONLY | os.O_DIRECTORY)
     fcntl.flock(holder, fcntl.LOCK_EX)
     publisher = threading.Thread(target=publish, args=(dist, [ready]))
@@ -340,8 +345,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from test_pack import a_workspace, pack, stage, verified, Recipe
-import contain_python.files as files
+from test_pack import a_workspace, pack, verified, Recipe
 real, left = getattr(os, sys.argv[3]), [int(sys.argv[4])]
 def killing(*args, **where):
     left[0] -= 1
@@ -354,20 +358,58 @@ pack(Recipe(), a_workspace(Path(sys.argv[2])), ready, lambda _: None)
 """
 
 
-@pytest.mark.parametrize("call", ["fsync", "link"])
-@pytest.mark.parametrize("after", [0, 1, 6, 7, 9, 12])
+#: Where packing into an empty directory is killed: while it compresses, prepares, and publishes.
+CALLS = [("fsync", after) for after in (0, 1, 6, 7, 9, 12, 14, 17)] + [
+    ("link", after) for after in (0, 1, 6, 7, 9, 12)
+]
+
+
+def killed(folder: Path, call: str, after: int) -> None:
+    """Pack in a process that is killed at its next call of this name, after so many others."""
+    argv = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(folder), call]
+    path = os.pathsep.join(sys.path)
+    ended = subprocess.run([*argv, str(after)], check=False, env={**os.environ, "PYTHONPATH": path})
+    assert ended.returncode == -signal.SIGKILL
+
+
+def refuse_wrong_sums(dist: Path) -> None:
+    """See that SHA256SUMS lists no hash that is not the file's."""
+    for line in (dist / "SHA256SUMS").read_text(encoding="utf-8").splitlines():
+        digest, _, name = line.partition("  ")
+        assert sha256(dist / name) == digest, f"{name} is not what SHA256SUMS says"
+
+
+@pytest.mark.parametrize(("call", "after"), CALLS)
 def test_killed_while_packing(tmp_path: Path, call: str, after: int) -> None:
     """Whenever it is killed, only whole files stand in the output, and packing again mends it."""
     whole = tmp_path / "whole"
     pack(Recipe(), a_workspace(whole), verified(whole), lambda _: None)
     good = content(a_workspace(whole).dist)
-    argv = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(tmp_path), call]
-    path = os.pathsep.join(sys.path)
-    ended = subprocess.run([*argv, str(after)], check=False, env={**os.environ, "PYTHONPATH": path})
-    assert ended.returncode == -signal.SIGKILL
+    killed(tmp_path, call, after)
     workspace = a_workspace(tmp_path)
     found = content(workspace.dist)
     assert found == {name: data for name, data in good.items() if name in found}
+    pack(Recipe(), workspace, verified(tmp_path), lambda _: None)
+    assert content(workspace.dist) == good
+
+
+@pytest.mark.parametrize("after", range(8))
+def test_killed_while_replacing(tmp_path: Path, after: int) -> None:
+    """Between two replacements each file is wholly one or the other; no listed hash is wrong."""
+    workspace = a_workspace(tmp_path)
+    pack(Recipe(), workspace, verified(tmp_path), lambda _: None)
+    good = content(workspace.dist)
+    earlier = {name: f"earlier {name}".encode() for name in good if name != "SHA256SUMS"}
+    for name, data in earlier.items():
+        (workspace.dist / name).write_bytes(data)
+    sums = "".join(
+        f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in earlier.items()
+    )
+    write(workspace.dist / "SHA256SUMS", sums)
+    killed(tmp_path, "replace", after)
+    refuse_wrong_sums(workspace.dist)
+    for name, data in earlier.items():
+        assert (workspace.dist / name).read_bytes() in (data, good[name])
     pack(Recipe(), workspace, verified(tmp_path), lambda _: None)
     assert content(workspace.dist) == good
 
@@ -382,11 +424,11 @@ def an_artifact(dist: Path, kind: str) -> Artifact:
 
 def test_sums_are_merged(tmp_path: Path) -> None:
     """Other releases' lines stay while their files do, ours are new, all in order."""
-    write(tmp_path / "other.tar.xz", "other")
+    write(tmp_path / "dist/other.tar.xz", "other")
     lines = f"{'1' * 64}  gone.tar.xz\n{'2' * 64}  other.tar.xz\n{'3' * 64}  b.tar.zst\n"
-    write(tmp_path / "SHA256SUMS", lines)
-    update_sums(tmp_path, [an_artifact(tmp_path, "b"), an_artifact(tmp_path, "a")])
-    found = (tmp_path / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    write(tmp_path / "dist/SHA256SUMS", lines)
+    publish(tmp_path / "dist", [a_ready(tmp_path, tmp_path / "dist", kind) for kind in "ba"])
+    found = (tmp_path / "dist/SHA256SUMS").read_text(encoding="utf-8").splitlines()
     assert [line.split("  ")[1] for line in found] == [
         "a.json",
         "a.tar.zst",
@@ -395,7 +437,7 @@ def test_sums_are_merged(tmp_path: Path) -> None:
         "other.tar.xz",
     ]
     assert found[4].startswith("2" * 64)
-    assert found[3].startswith(sha256(tmp_path / "b.tar.zst"))
+    assert found[3].startswith(sha256(tmp_path / "dist/b.tar.zst"))
 
 
 def test_output_that_cannot_be_written(tmp_path: Path) -> None:
