@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from contain_python.errors import PackError
+from contain_python.fetching import on_disk
 from contain_python.files import sha256, write_whole
 
 Note = Callable[[str], None]
@@ -89,14 +89,8 @@ class Store:
         """Write a file for a key. Raises PackError if the disk refuses."""
         digest = hashlib.sha256(data).hexdigest()
         path = self.folder / f"{what}-{short(key)}-{short(digest)}{self.ending}"
-        try:
+        with on_disk(path):
             write_whole(path, data)
-        except OSError as problem:
-            raise PackError(
-                f"cannot write {path}",
-                found=problem.strerror or str(problem),
-                remedy="free space or grant access there, or pass --cache DIR",
-            ) from problem
         return Entry(path=path, key=short(key), hash=short(digest))
 
     @contextmanager
@@ -106,15 +100,9 @@ class Store:
         The kernel lets go when the process ends, however it ends. Raises PackError.
         """
         lock = self.folder / f"{short(key)}.lock"
-        try:
+        with on_disk(lock):
             self.folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as problem:
-            raise PackError(
-                f"cannot write {lock}",
-                found=problem.strerror or str(problem),
-                remedy="free space or grant access there, or pass --cache DIR",
-            ) from problem
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
