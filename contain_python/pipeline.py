@@ -11,6 +11,7 @@ from pathlib import Path
 from contain_python import prefixes, profiles
 from contain_python.checks.modules import public_modules
 from contain_python.console import Console
+from contain_python.files import remove_tree
 from contain_python.keeping import digest
 from contain_python.making import was_begun
 from contain_python.model import (
@@ -60,6 +61,8 @@ def build(request: Request, console: Console, until: str = "pack") -> tuple[Arti
     """
     pack.make_writable(request.workspace.dist)
     with request.workspace.held():
+        if request.cold:
+            remove_tree(request.workspace.place("stamps"))
         steps = Steps(request, console, until)
         for stage in stages_of(request, steps):
             if stage == until:

@@ -12,7 +12,7 @@ from contain_python import toolchain
 from contain_python.commands import Options, job_count, prepare
 from contain_python.console import Console
 from contain_python.errors import CheckError, RecipeError, ToolchainError, UsageError
-from contain_python.files import remove_tree, sha256
+from contain_python.files import sha256
 from contain_python.inputs import BuildInputs
 from contain_python.keeping import tool_fingerprint
 from contain_python.model import Artifact, ProfileKey, Release
@@ -63,7 +63,6 @@ def rebuild(path: str, options: Options, console: Console) -> None:
         console.result("gap", name=gap.name, recorded=gap.recorded, here=gap.here, vital=gap.vital)
         console.say(f"{'lacking' if gap.vital else 'differs'}: {gap}")
     refuse_vital(gaps)
-    remove_tree(request.workspace.root)
     artifacts = build(request, console)
     show_artifacts(console, artifacts)
     judge(data, artifacts, gaps, console)

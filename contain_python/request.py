@@ -16,7 +16,7 @@ class Request:
 
     `source` is a local source tarball; `profile` a PGO profile that must fit; `record` a
     directory into which a new profile is recorded, whatever there is; a `cold` build compiles,
-    whatever the cache holds.
+    whatever the cache and the workspace hold.
     """
 
     recipe: Recipe

@@ -62,7 +62,7 @@ invoke train --python 3.13                         a new profile, into profiles/
 
 It builds instrumented, runs CPython's training task, and writes one archive whose name carries
 what it fits (release, patches, compiler, flags) and its hash. Training never gives the same
-counters twice; builds from one recorded profile are the same bit for bit, and twice as fast.
+counters twice; builds from one recorded profile are the same bit for bit, and need not train.
 build-python trains by itself where no profile fits, and keeps the result in the cache.""",
     "verify": """
 

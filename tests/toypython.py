@@ -327,6 +327,18 @@ def small_disk(place: Path, size: int) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
+def processes_in(folder: Path) -> list[str]:
+    """Return the processes that work below a folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and (entry / "cwd").readlink().is_relative_to(folder):
+                found.append((entry / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
+
+
 def command(*words: str | Path) -> list[str]:
     """Return the argv of `invoke` with these words."""
     return [sys.executable, "-m", "invoke", *map(str, words)]

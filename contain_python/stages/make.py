@@ -10,6 +10,7 @@ from pathlib import Path
 from contain_python import process, profiles
 from contain_python.errors import CompileError
 from contain_python.extensions import refuse_missing
+from contain_python.findings import counted
 from contain_python.make_progress import Passes
 from contain_python.making import begin, make_argv, make_environment
 from contain_python.model import BuiltTree, ConfiguredTree, Profile, Progress
@@ -86,7 +87,8 @@ def _refuse_half(profile: Profile | None, lines: list[str], log: Path) -> None:
     if not (profile and lines):
         return
     raise CompileError(
-        f"the compiler accepts {profile.path.name} only in part ({len(lines)} complaints)",
+        f"the compiler accepts {profile.path.name} only in part "
+        f"({counted(len(lines), 'complaint')})",
         expected="counters for every function that is compiled",
         found=f"first: {lines[0]}",
         remedy="something that shapes code differs, such as a library's headers: record a profile"

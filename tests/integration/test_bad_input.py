@@ -21,6 +21,7 @@ from toypython import (
     lent,
     make_toy,
     member,
+    processes_in,
     small_disk,
     top,
     version,
@@ -370,18 +371,6 @@ def begin(paused: Paused) -> subprocess.Popen[str]:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return process
-
-
-def processes_in(folder: Path) -> list[str]:
-    """Return the processes that work below a folder."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and (entry / "cwd").readlink().is_relative_to(folder):
-                found.append((entry / "cmdline").read_text().replace("\0", " "))
-        except OSError:
-            continue
-    return found
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])

@@ -22,6 +22,7 @@ from toypython import (
     ROOT,
     command,
     invoke,
+    processes_in,
     small_disk,
     version,
     write_recipe,
@@ -411,18 +412,6 @@ def refuse_mixed(dist: Path, earlier: dict[str, str], later: dict[str, str]) -> 
         assert sha256(dist / name) in {earlier[name], digest}, f"{name} is not whole"
     for name, digest in names_in(sums.read_text(encoding="utf-8")).items():
         assert sha256(dist / name) == digest, f"{name} is not what SHA256SUMS says"
-
-
-def processes_in(folder: Path) -> list[str]:
-    """Return the processes that work below a folder."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and (entry / "cwd").readlink().is_relative_to(folder):
-                found.append((entry / "cmdline").read_text().replace("\0", " "))
-        except OSError:
-            continue
-    return found
 
 
 @pytest.mark.parametrize("stage", ["make", "install", "byte-compile"])

@@ -202,7 +202,7 @@ def test_profile_that_lacks_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CompileError) as caught:
         run_make(tmp_path, tree, Recipe(), profile)
     assert profile.path.name in caught.value.what
-    assert "(1 complaints)" in caught.value.what
+    assert "(1 complaint)" in caught.value.what
     assert "other.gcda" in caught.value.found
     assert "missing-profile" in caught.value.found
     assert (tree.source.root / "python").exists()
