@@ -176,11 +176,11 @@ def name_of_distribution() -> str:
 @functools.cache
 def distribution_package_of(path: Path) -> str | None:
     """Return the package that a file belongs to as "name=version", or None if no one knows."""
-    for candidate in _spellings(path):
-        for ask in (_dpkg, _rpm, _apk):
-            if package := ask(candidate):
-                return package
-    return None
+    spellings = _spellings(path)
+    if package := _dpkg(spellings):
+        return package
+    found = (ask(spelling) for spelling in spellings for ask in (_rpm, _apk))
+    return next((package for package in found if package), None)
 
 
 def installed_versions(packages: Packages) -> tuple[str, ...]:
@@ -214,10 +214,12 @@ def _spellings(path: Path) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _dpkg(path: Path) -> str | None:
-    for line in _answer("dpkg-query", "--search", str(path)).splitlines():
+def _dpkg(spellings: tuple[Path, ...]) -> str | None:
+    """Ask for all spellings at once: dpkg reads every package's list for each question."""
+    names = [str(spelling) for spelling in spellings]
+    for line in _answer_whatever("dpkg-query", "--search", *names).splitlines():
         owners, _, listed = line.partition(": ")
-        if listed == str(path) and not owners.startswith("diversion by"):
+        if listed in names and not owners.startswith("diversion by"):
             owner = owners.split(", ")[0]
             shown = "${Package}=${Version}"
             return _answer("dpkg-query", "--show", f"--showformat={shown}", owner).strip() or None
@@ -234,7 +236,7 @@ def _apk(path: Path) -> str | None:
 
 
 def _answer_whatever(program: str, *arguments: str) -> str:
-    """Return what a query printed, though it fails for a package that is not installed."""
+    """Return what a query printed, though it fails for a part of what was asked."""
     if not shutil.which(program):
         return ""
     done = subprocess.run(  # noqa: S603  argument lists only, no shell
