@@ -18,7 +18,15 @@ from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 from invoke.tasks import Task
 
-from contain_python import __version__, commands, housekeeping, rebuilding, reproducibility
+from contain_python import (
+    __version__,
+    commands,
+    containers,
+    deploying,
+    housekeeping,
+    rebuilding,
+    reproducibility,
+)
 from contain_python.console import Console
 from contain_python.errors import ContainError, InterruptedBuild, PackError, UsageError
 from contain_python.teaching import HELP, STAGE_HELP, TEACHING
@@ -206,6 +214,27 @@ def _rebuild(console: Console, given: dict[str, Any]) -> None:
     rebuilding.rebuild(manifest, commands.Options(**given), console)
 
 
+def _deploy_task(argv: list[str]) -> Task[Any]:
+    def body(console: Console, given: dict[str, Any]) -> None:
+        deploying.deploy(given["tarball"], given["root"], console)
+
+    return make_task(
+        "deploy",
+        body,
+        "Install a packed flavour, or debug symbols, on this machine: deploy TARBALL.",
+        {"tarball": "", "root": "/", **_OUTPUT},
+        ("tarball",) if _names_target(argv, "deploy") else (),
+        {
+            "tarball": "a tarball in dist/, beside its manifest and SHA256SUMS",
+            "root": "the directory below which the prefix is put",
+        },
+    )
+
+
+def _runtime_packages(console: Console, given: dict[str, Any]) -> None:
+    containers.show_runtime_packages(given["manifest"], given["offered"], given["manager"], console)
+
+
 def _regrtest(console: Console, given: dict[str, Any]) -> None:
     flavour, tests = given.pop("flavour"), given.pop("tests")
     commands.run_regrtest(commands.Options(**given), console, flavour, tests)
@@ -254,6 +283,20 @@ def collection(argv: list[str]) -> Collection:
         )
     )
     tasks.append(_check_task())
+    tasks.append(_deploy_task(argv))
+    tasks.append(
+        make_task(
+            "runtime-packages",
+            _runtime_packages,
+            "Print the distribution's packages that a flavour needs where it runs.",
+            {"manifest": "", "offered": "", "manager": "apt", "json": False},
+            help={
+                "manifest": "the manifest of a flavour: dist/python-VERSION-…-runtime.json",
+                "offered": 'choices to add: some of "ca-certificates tini tzdata"',
+                "manager": "apt, dnf, zypper or apk: how to print them",
+            },
+        )
+    )
     tasks.append(
         make_task(
             "rebuild",

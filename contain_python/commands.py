@@ -49,6 +49,7 @@ class Options:
     optimize: str = ""
     libpython: str = ""
     format: str = ""
+    snapshot: str = ""
     recipe: str = "contain.toml"
     workspace: str = "build"
     dist: str = "dist"
@@ -115,6 +116,8 @@ def completed(recipe: Recipe, options: Options) -> Recipe:
     if options.libpython:
         linkage = _one_of("--libpython", options.libpython, ("static", "both"))
         build_table = replace(build_table, libpython=linkage)
+    if options.snapshot:
+        build_table = replace(build_table, snapshot=options.snapshot)
     if options.format:
         chosen_format: Format = _one_of("--format", options.format, get_args(Format))
         pack = replace(pack, format=chosen_format)

@@ -5,17 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
-from pathlib import Path
 from typing import Any
 
-from contain_python import __version__, process, toolchain
-from contain_python.distribution import distribution_package_of
-from contain_python.elf import read_elf
-from contain_python.files import sorted_files
+from contain_python import __version__, toolchain
 from contain_python.keeping import tool_fingerprint
 from contain_python.ledger import by_rule, read_changes
 from contain_python.model import Archive, FlavourName, Prefix, Verified
 from contain_python.recipe import Recipe
+from contain_python.runtime_packages import linked_libraries, runtime_packages
 from contain_python.structure import unstructure
 from contain_python.tars import compressors
 from contain_python.workspace import Workspace
@@ -63,6 +60,7 @@ def manifest_text(
         name: FlavourName = "runtime" if item.kind == "runtime" else "builder"
         flavour = verified.archives.flavours.prefix(name)
         data["libraries"] = linked_libraries(flavour, recipe.compiler.cc)
+        data["runtime_packages"] = unstructure(runtime_packages(flavour, data["libraries"]))
         data["ledger"] = _ledger(workspace, name)
         # How each was run is not told: that depends on who built, and on which machine.
         data["checks"] = [
@@ -115,25 +113,6 @@ def _files(item: Archive) -> list[dict[str, Any]]:
                 row["link"] = member.linkname
             rows.append(row)
     return rows
-
-
-def linked_libraries(prefix: Prefix, compiler: str) -> list[dict[str, str | None]]:
-    """Return the libraries outside the prefix that its ELF files need, with their packages."""
-    inside = {path.name for path in sorted_files(prefix.root)}
-    needed: set[str] = set()
-    for path in sorted_files(prefix.root):
-        facts = read_elf(path)
-        if facts:
-            needed |= set(facts.needed)
-    return [
-        {"soname": soname, "package": _package(soname, compiler)}
-        for soname in sorted(needed - inside)
-    ]
-
-
-def _package(soname: str, compiler: str) -> str | None:
-    found = process.output([compiler, f"-print-file-name={soname}"]).strip()
-    return distribution_package_of(Path(found)) if found.startswith("/") else None
 
 
 def _ledger(workspace: Workspace, name: FlavourName) -> list[dict[str, str | int]]:

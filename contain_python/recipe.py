@@ -33,6 +33,7 @@ class Build:
     prefix: str = "/opt/myorg/python"
     optimize: Optimize = "pgo+lto"
     libpython: Literal["static", "both"] = "static"
+    snapshot: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ HELP = {
     "optimize": "none, lto, pgo or pgo+lto",
     "libpython": "static (inside the executable) or both (libpython3.x.so as well)",
     "format": "compression of the tarballs: zst, xz or gz",
+    "snapshot": "the archive snapshot that this machine's packages are from, for the manifest",
     "recipe": "the recipe file",
     "workspace": "where to build; one release, one directory in it",
     "dist": "where the tarballs, manifests and SHA256SUMS go",
@@ -111,6 +112,19 @@ invoke rebuild --manifest python-3.13.15-linux-x86_64-runtime.json
 
 It needs the same builder: what differs (compiler, packages, tool) is told before it compiles. Exits
 0 if the hashes are the same, 4 if an input is lacking, 6 if the result differs.""",
+    "deploy": """
+
+invoke deploy dist/NAME-builder.tar.zst            to its prefix on this machine
+invoke deploy dist/NAME-runtime.tar.zst --root DIR
+
+The tarball is compared with SHA256SUMS first. A flavour replaces its prefix by one rename.""",
+    "runtime-packages": """
+
+invoke runtime-packages --manifest dist/NAME-runtime.json
+apt-get satisfy "$(invoke runtime-packages --manifest FILE --offered "tini tzdata")"
+
+What is linked comes with the least version that has the symbols; what is opened only at run time
+comes from a table. With --json each line tells why.""",
     "doctor": """
 
 Exits 4 if a build could not run, and says what to install.""",

@@ -49,11 +49,12 @@ class CompilerEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class ToolEntry:
-    """A command that must be on PATH, and what for."""
+    """A command that must be on PATH, what for, and with which package manager only, if so."""
 
     command: str
     why: str
     packages: Packages
+    manager: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +124,7 @@ def table() -> Table:
 
 def needs(recipe: Recipe, release: Release, extra: Sequence[Extra] = ()) -> tuple[Need, ...]:
     """Return everything that building a release by a recipe needs, `extra` groups included."""
-    tools = [*table().tools, *(table().tests if "tests" in extra else ())]
+    tools = [*_tools_here(), *(table().tests if "tests" in extra else ())]
     libraries = [
         _library_need(recipe, entry) for entry in table().libraries if entry.admits(release)
     ]
@@ -133,6 +134,15 @@ def needs(recipe: Recipe, release: Release, extra: Sequence[Extra] = ()) -> tupl
         *(_tool_need(entry) for entry in tools),
         *(need for need in libraries if need),
     )
+
+
+def _tools_here() -> list[ToolEntry]:
+    manager = distribution.machine_manager()
+    return [
+        entry
+        for entry in table().tools
+        if not entry.manager or (manager and entry.manager == manager.name)
+    ]
 
 
 def _compiler_need(command: str, why: str) -> Need:

@@ -15,7 +15,7 @@ from values import EPOCH, a_prefix, a_release, a_workspace, write
 
 from contain_python import distribution
 from contain_python.ledger import Ledger
-from contain_python.manifest import linked_libraries, manifest_text
+from contain_python.manifest import manifest_text
 from contain_python.model import (
     AppliedPatch,
     Archives,
@@ -26,6 +26,7 @@ from contain_python.model import (
     Verified,
 )
 from contain_python.recipe import Recipe
+from contain_python.runtime_packages import linked_libraries
 from contain_python.stages.archive import archive
 from contain_python.workspace import Workspace
 

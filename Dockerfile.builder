@@ -1,0 +1,184 @@
+# From a base image to a hardened runtime with CPython. `invoke image` builds it; so does, unchanged:
+#
+#   DOCKER_BUILDKIT=1 docker build -f Dockerfile.builder --target runtime -t myorg/python .
+#   buildah bud --layers -f Dockerfile.builder --target runtime -t myorg/python .
+#
+#   base ── security-updates ─┬─ toolchain ── builder       compilers, tool, both flavours
+#                             └─ packages ── runtime        what runs, as user 10001
+#                                   │           └─ debug    the same with debug symbols
+#                                   └─ root ── distroless   no shell, no package manager
+#
+# docs/containers.md explains each argument, and what an edit makes run again.
+
+ARG BASE=debian:bookworm-slim
+# sha256:…, for the same base until you choose another.
+ARG BASE_DIGEST=
+
+# --- security updates: both sides start here --------------------------------------------------------
+
+FROM ${BASE}${BASE_DIGEST:+@}${BASE_DIGEST} AS security-updates
+# An archive as of one moment, such as http://snapshot.debian.org/archive/debian/20261124T000000Z:
+# every package that follows then has the version that it had there.
+ARG SNAPSHOT=
+ARG SNAPSHOT_SECURITY=
+# Any new value, such as today's date, makes this layer and all that follow look for updates again.
+ARG UPDATES_AS_OF=
+RUN --mount=type=tmpfs,target=/var/cache/apt --mount=type=tmpfs,target=/var/lib/apt/lists \
+    set -eu; \
+    if [ -n "$SNAPSHOT" ]; then \
+        . /etc/os-release; \
+        keys='check-valid-until=no signed-by=/usr/share/keyrings/debian-archive-keyring.gpg'; \
+        rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*; \
+        echo "deb [$keys] $SNAPSHOT $VERSION_CODENAME main" >/etc/apt/sources.list; \
+        [ -z "$SNAPSHOT_SECURITY" ] || \
+        echo "deb [$keys] $SNAPSHOT_SECURITY $VERSION_CODENAME-security main" >>/etc/apt/sources.list; \
+    fi; \
+    echo "security updates as of ${UPDATES_AS_OF:-the first build of this layer}"; \
+    export DEBIAN_FRONTEND=noninteractive; \
+    apt-get update; \
+    apt-get upgrade --yes --no-install-recommends; \
+    rm -rf /var/log/apt /var/log/dpkg.log /var/log/alternatives.log /var/lib/dpkg/*-old
+
+# --- the builder --------------------------------------------------------------------------------------
+
+FROM security-updates AS toolchain
+# What `invoke doctor` asks for. The downloaded packages stay in a cache of the builder's machine.
+RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
+    --mount=type=tmpfs,target=/var/lib/apt/lists \
+    set -eu; \
+    rm -f /etc/apt/apt.conf.d/docker-clean; \
+    export DEBIAN_FRONTEND=noninteractive; \
+    apt-get update; \
+    apt-get install --yes --no-install-recommends -o APT::Keep-Downloaded-Packages=true \
+        binutils \
+        ca-certificates \
+        diffutils \
+        dpkg-dev \
+        findutils \
+        g++ \
+        gcc \
+        libbluetooth-dev \
+        libbz2-dev \
+        libc6-dev \
+        libcrypt-dev \
+        libffi-dev \
+        libgdbm-compat-dev \
+        libgdbm-dev \
+        liblzma-dev \
+        libncurses-dev \
+        libreadline-dev \
+        libsqlite3-dev \
+        libssl-dev \
+        libzstd-dev \
+        linux-libc-dev \
+        make \
+        mawk \
+        patch \
+        pkg-config \
+        python3 \
+        python3-venv \
+        uuid-dev \
+        zlib1g-dev
+
+# The tool's own packages, pinned and hashed; a secret called pip.conf is your index, if you have one.
+WORKDIR /opt/contain-python/tool
+COPY bootstrap pyproject.toml requirements.txt ./
+COPY contain_python/__init__.py contain_python/
+COPY contain_python/checks/__init__.py contain_python/checks/
+COPY contain_python/stages/__init__.py contain_python/stages/
+RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
+    --mount=type=cache,target=/root/.cache/pip \
+    ./bootstrap python --version
+
+FROM toolchain AS builder
+COPY . ./
+ARG PREFIX=/opt/myorg/python
+ARG PYTHON=3.13.15
+# More options of `invoke build-python`, such as: --optimize none --jobs 8
+ARG OPTIONS=
+ARG SNAPSHOT=
+# The cache holds sources, profiles and compiled prefixes, each by its hash: edited rules or patches
+# download nothing, and edited rules compile nothing.
+RUN --mount=type=cache,target=/root/.cache/contain-python \
+    --mount=type=cache,target=/root/.cache/ccache \
+    set -eu; \
+    ./bootstrap invoke build-python --python "$PYTHON" --prefix "$PREFIX" --snapshot="$SNAPSHOT" \
+        --workspace /tmp/build --dist ../dist $OPTIONS; \
+    rm -rf /tmp/build; \
+    ./bootstrap invoke deploy ../dist/*-builder.tar.* --root /; \
+    ./bootstrap invoke deploy ../dist/*-runtime.tar.* --root ../runtime; \
+    ./bootstrap invoke deploy ../dist/*-debug.tar.* --root ../debug
+# Packages that are opened and not linked, by choice: docs/containers.md says what each is for.
+ARG OFFERED="ca-certificates tini tzdata"
+RUN ./bootstrap invoke runtime-packages --manifest ../dist/*-runtime.json --offered "$OFFERED" \
+        >../runtime-packages
+ENV PATH=$PREFIX/bin:$PATH
+CMD ["python3"]
+
+# --- the runtime ----------------------------------------------------------------------------------------
+
+FROM security-updates AS packages
+RUN --mount=type=bind,from=builder,source=/opt/contain-python/runtime-packages,target=/mnt/packages \
+    --mount=type=tmpfs,target=/var/cache/apt --mount=type=tmpfs,target=/var/lib/apt/lists \
+    set -eu; \
+    export DEBIAN_FRONTEND=noninteractive; \
+    apt-get update; \
+    apt-get satisfy --yes --no-install-recommends "$(cat /mnt/packages)"; \
+    groupadd --gid 10001 python; \
+    useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent \
+        --shell /usr/sbin/nologin python; \
+    find / -xdev -type f -perm /6000 -exec chmod a-s '{}' +; \
+    rm -rf /var/log/apt /var/log/dpkg.log /var/log/alternatives.log /var/lib/dpkg/*-old \
+        /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache /etc/passwd- /etc/group- /etc/shadow- \
+        /etc/gshadow-
+
+FROM packages AS runtime
+COPY --from=builder /opt/contain-python/runtime/ /
+ARG PREFIX=/opt/myorg/python
+ENV PATH=$PREFIX/bin:$PATH LANG=C.UTF-8
+USER 10001:10001
+# As PID 1 a program that sets no handler for SIGTERM would ignore it; behind tini it is not PID 1.
+ENTRYPOINT ["/usr/bin/tini", "--"]
+CMD ["python3"]
+ARG BASE
+ARG BASE_DIGEST
+ARG PYTHON=3.13.15
+ARG REVISION=
+ARG SOURCE=
+LABEL org.opencontainers.image.title="CPython" \
+      org.opencontainers.image.version=$PYTHON \
+      org.opencontainers.image.revision=$REVISION \
+      org.opencontainers.image.source=$SOURCE \
+      org.opencontainers.image.base.name=$BASE \
+      org.opencontainers.image.base.digest=$BASE_DIGEST
+
+FROM runtime AS debug
+COPY --from=builder /opt/contain-python/debug/ /
+
+# --- the runtime without a distribution around it -------------------------------------------------------
+
+FROM runtime AS root
+USER 0:0
+RUN --mount=type=bind,from=builder,source=/opt/contain-python,target=/mnt/contain-python \
+    python3 /mnt/contain-python/tool/contain_python/inside/rootfs.py \
+        /mnt/contain-python/runtime-packages /root-of-image
+
+FROM scratch AS distroless
+COPY --from=root /root-of-image/ /
+COPY --from=builder /opt/contain-python/runtime/ /
+ARG PREFIX=/opt/myorg/python
+ENV PATH=$PREFIX/bin:/usr/bin:/bin LANG=C.UTF-8
+USER 10001:10001
+ENTRYPOINT ["/usr/bin/tini", "--"]
+CMD ["python3"]
+ARG BASE
+ARG BASE_DIGEST
+ARG PYTHON=3.13.15
+ARG REVISION=
+ARG SOURCE=
+LABEL org.opencontainers.image.title="CPython, distroless" \
+      org.opencontainers.image.version=$PYTHON \
+      org.opencontainers.image.revision=$REVISION \
+      org.opencontainers.image.source=$SOURCE \
+      org.opencontainers.image.base.name=$BASE \
+      org.opencontainers.image.base.digest=$BASE_DIGEST
