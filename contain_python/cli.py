@@ -26,6 +26,7 @@ from contain_python import (
     housekeeping,
     rebuilding,
     reproducibility,
+    verify_image,
 )
 from contain_python.console import Console
 from contain_python.errors import ContainError, InterruptedBuild, PackError, UsageError
@@ -231,6 +232,27 @@ def _deploy_task(argv: list[str]) -> Task[Any]:
     )
 
 
+def _verify_image_task(argv: list[str]) -> Task[Any]:
+    def body(console: Console, given: dict[str, Any]) -> None:
+        verify_image.verify_image(
+            given["image"], given["engine"], given["without"], given["interpreter"], console
+        )
+
+    return make_task(
+        "verify-image",
+        body,
+        "Judge an image where it will run, ours or not: verify-image IMAGE.",
+        {"image": "", "engine": "", "without": "", "interpreter": "python3", **_OUTPUT},
+        ("image",) if _names_target(argv, "verify-image") else (),
+        {
+            "image": "an image that the engine has",
+            "engine": "docker or podman (default: the first that works)",
+            "without": 'trials to leave out, as "authorities zones"',
+            "interpreter": "its Python, if that is not python3 on the image's PATH",
+        },
+    )
+
+
 def _runtime_packages(console: Console, given: dict[str, Any]) -> None:
     containers.show_runtime_packages(given["manifest"], given["offered"], given["manager"], console)
 
@@ -284,6 +306,7 @@ def collection(argv: list[str]) -> Collection:
     )
     tasks.append(_check_task())
     tasks.append(_deploy_task(argv))
+    tasks.append(_verify_image_task(argv))
     tasks.append(
         make_task(
             "runtime-packages",

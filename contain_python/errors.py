@@ -66,6 +66,10 @@ class ToolchainError(ContainError):
     exit_code = 4
 
 
+class EngineError(ToolchainError):
+    """There is no container engine that works, or it refused."""
+
+
 class CompileError(ContainError):
     """configure, make or install failed, or gave less than was asked."""
 

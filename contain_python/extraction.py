@@ -12,7 +12,7 @@ import stat
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
@@ -82,17 +82,18 @@ def _unzstd(archive: Path) -> Iterator[IO[bytes]]:
         yield spool
 
 
-def extract(archive: Path, target: Path) -> int:
+def extract(archive: Path, target: Path, wanted: Callable[[str], bool] = bool) -> int:
     """Extract `archive` into the empty directory `target`. Raises SourceError if it is hostile.
 
-    Returns the newest modification time of a member, in seconds: a source's SOURCE_DATE_EPOCH.
+    Only members whose names are `wanted` are judged and extracted. Returns the newest modification
+    time of one, in seconds: a source's SOURCE_DATE_EPOCH.
 
     Refused: absolute names, `..` in names, links that leave the archive, members below a link,
     devices and other special files, set-id bits, duplicates, absurd counts and sizes. Modes and
     times are kept; owners too when we are root.
     """
     with open_tar(archive) as tar:
-        members = _members(tar, archive)
+        members = [one for one in _members(tar, archive) if wanted(one.name)]
         refuse_hostile(members, archive)
         if hasattr(tarfile, "fully_trusted_filter"):
             tar.extractall(target, members, filter="fully_trusted")  # noqa: S202  judged above

@@ -157,6 +157,11 @@ def ask(  # noqa: PLR0913  each names one property of the command
 ) -> Any:  # noqa: ANN401  JSON data has no narrower type
     """Return what a probe answers. Raises CheckError if the interpreter does not do its part."""
     outcome = run_probe(executable, name, argument, cwd=cwd, options=options, user=user)
+    return answer(name, outcome, executable)
+
+
+def answer(name: str, outcome: Outcome, executable: Path = Path("python3")) -> Any:  # noqa: ANN401
+    """Return the JSON that a probe printed. Raises CheckError if there is none."""
     try:
         if outcome.succeeded:
             return json.loads(outcome.stdout)

@@ -24,6 +24,20 @@ _LIBRARIES = ("lib", "lib64")
 #: The source as our debug symbols name it, wherever it was built.
 _NEUTRAL = "/usr/src/Python-"
 
+#: Prefixes that Python shares with everything else, and what in them is its own.
+SHARED = ("/usr", "/usr/local")
+PARTS = (
+    "bin/python3*",
+    "bin/pip3*",
+    "bin/pydoc3*",
+    "bin/idle3*",
+    "bin/2to3*",
+    "include/python3*",
+    "lib/python3.*",
+    "lib/libpython3*",
+    "lib/pkgconfig/python*",
+)
+
 #: A path of fewer parts says nothing when it is found in a file.
 _TELLING_PARTS = 2
 

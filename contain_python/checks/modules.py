@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from contain_python.errors import CheckError
 from contain_python.findings import Maker, counted
 from contain_python.model import CheckResult, Finding
-from contain_python.probe import Outcome, ask, run_probe
+from contain_python.probe import Outcome, answer, run_probe
 from contain_python.rules import Rules
 from contain_python.subject import Subject
 
 _make = Maker(check="modules")
+
+#: Runs a probe by name, with an argument, in the Python under test.
+Run = Callable[[str, object], Outcome]
 
 #: Modules of other systems; each with its submodules.
 FOREIGN = {
@@ -65,19 +69,41 @@ _EXTENSION_DIRECTORY = "lib-dynload"
 _CRASHES = 10
 
 
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """What importing a module gave: its exception or "", and the sources that it compiled."""
+
+    failure: str
+    compiled: tuple[str, ...] = ()
+
+
 def check(subject: Subject, rules: Rules) -> CheckResult:
     """Import every promised module of the standard library in the Python under test."""
+    options = ("-I", "-S", "-B")
+    return examine(
+        subject,
+        rules,
+        lambda name, argument: run_probe(
+            subject.executable, name, argument, cwd=subject.root, options=options
+        ),
+    )
+
+
+def examine(
+    subject: Subject, rules: Rules, run: Run, place: Callable[[Path], str] = str
+) -> CheckResult:
+    """Judge the modules of a Python that `run` runs; `place` tells where a file of it is there."""
     findings: list[Finding] = []
-    imports: dict[str, str] = {}
+    imports: dict[str, Imported] = {}
     try:
-        imports = _import_all(subject, {*public_modules(subject.stdlib), *rules.promised})
+        imports = _import_all(run, {*public_modules(subject.stdlib), *rules.promised})
         findings += _import_findings(imports, rules)
-        states = _bytecode(subject)
+        states = _bytecode(subject, run, place)
         findings += _bytecode_findings(states, subject, rules)
     except CheckError as problem:
         states = {}
         findings.append(_does_not_start(subject, problem))
-    good = sum(not failure for failure in imports.values())
+    good = sum(not one.failure for one in imports.values())
     fresh = sum(state not in ("missing", "stale") for state in states.values())
     return CheckResult(
         check="modules",
@@ -110,19 +136,17 @@ def _sources(directory: Path, package: str) -> Iterator[str]:
             yield from _sources(path, f"{package}{name}.")
 
 
-def _import_all(subject: Subject, names: set[str]) -> dict[str, str]:
+def _import_all(run: Run, names: set[str]) -> dict[str, Imported]:
     """Import in one process; when a module ends it, blame that one and go on without it."""
-    imports: dict[str, str] = {}
+    imports: dict[str, Imported] = {}
     for _ in range(_CRASHES):
         skip = {*_left_out(names), *imports}
         request = {"names": sorted(names), "skip": sorted(skip)}
-        outcome = run_probe(
-            subject.executable, "imports", request, cwd=subject.root, options=("-I", "-S", "-B")
-        )
+        outcome = run("imports", request)
         culprit = _collect(outcome, imports)
         if not culprit:
             return imports
-        imports[culprit] = f"the interpreter died: {outcome.end}"
+        imports[culprit] = Imported(failure=f"the interpreter died: {outcome.end}")
     return imports
 
 
@@ -136,13 +160,14 @@ def _is_below(name: str, packages: set[str]) -> bool:
     return any(".".join(parts[:length]) in packages for length in range(1, len(parts)))
 
 
-def _collect(outcome: Outcome, imports: dict[str, str]) -> str:
+def _collect(outcome: Outcome, imports: dict[str, Imported]) -> str:
     """Store the results that a probe printed, and return the module that ended it, or ""."""
     lines = [_parsed(line) for line in outcome.stdout.splitlines()]
     if not lines or not isinstance(lines[0], list):
         raise CheckError("the interpreter does not run the probe", found=outcome.reason)
     chosen, results = lines[0], [line for line in lines[1:] if line]
-    imports.update(dict(results))
+    for name, failure, compiled in results:
+        imports[name] = Imported(failure=failure, compiled=tuple(compiled))
     remaining = chosen[len(results) :]
     return str(remaining[0]) if remaining else ""
 
@@ -154,8 +179,16 @@ def _parsed(line: str) -> Any:  # noqa: ANN401  JSON data has no narrower type
         return None
 
 
-def _import_findings(imports: dict[str, str], rules: Rules) -> Iterator[Finding]:
-    for name, failure in sorted(imports.items()):
+def _import_findings(imports: dict[str, Imported], rules: Rules) -> Iterator[Finding]:
+    for name, imported in sorted(imports.items()):
+        failure = imported.failure
+        if imported.compiled and rules.bytecode_required:
+            yield _make.error(
+                name,
+                f"importing it compiled {', '.join(imported.compiled)}",
+                why="each start compiles it anew where nothing may be written",
+                remedy="compile the tree with unchecked-hash after the last change of a source",
+            )
         if rules.excuses(name):
             if not failure:
                 yield _make.note(
@@ -175,11 +208,15 @@ def _import_findings(imports: dict[str, str], rules: Rules) -> Iterator[Finding]
             )
 
 
-def _bytecode(subject: Subject) -> dict[str, str]:
+def _bytecode(subject: Subject, run: Run, place: Callable[[Path], str]) -> dict[str, str]:
     """Return what the .pyc of each source of the standard library is worth."""
-    sources = [str(path) for path in sorted(subject.stdlib.rglob("*.py")) if _importable(path)]
-    states: dict[str, str] = ask(subject.executable, "bytecode", sources, cwd=subject.root)
-    return {subject.relative(Path(source)): state for source, state in states.items()}
+    sources = {
+        place(path): subject.relative(path)
+        for path in sorted(subject.stdlib.rglob("*.py"))
+        if _importable(path)
+    }
+    states: dict[str, str] = answer("bytecode", run("bytecode", list(sources)))
+    return {sources[source]: state for source, state in states.items()}
 
 
 def _importable(path: Path) -> bool:

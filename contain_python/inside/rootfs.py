@@ -17,6 +17,7 @@ from pathlib import Path
 
 #: Packages of which something is needed that no dependency line names.
 ALSO = (
+    "libc-bin",  # usr/lib/locale/C.utf8, the one locale that every program may set
     "base-files",  # etc/os-release, by which scanners know the distribution
     "openssl",  # usr/lib/ssl, where libcrypto looks for its configuration and the authorities
 )
@@ -56,6 +57,7 @@ ONLY = {
         "usr/lib/os-release",
         "usr/share/doc/base-files/copyright",
     ),
+    "libc-bin": ("usr/lib/locale/C.utf8/*", "usr/share/doc/libc-bin/copyright"),
     "openssl": ("etc/ssl/*", "usr/lib/ssl/*", "usr/share/doc/openssl/copyright"),
 }
 

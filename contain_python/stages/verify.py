@@ -17,7 +17,7 @@ from contain_python.extraction import extract
 from contain_python.files import copy_tree, remove_tree, sorted_entries
 from contain_python.model import CheckResult, FlavourName, Progress
 from contain_python.rules import Rules
-from contain_python.subject import Subject, inspect
+from contain_python.subject import PARTS, SHARED, Subject, inspect
 
 Check = Callable[[Subject, Rules], CheckResult]
 
@@ -29,20 +29,6 @@ _CHECKS: tuple[tuple[str, Check], ...] = (
     ("importing every module", modules.check),
     ("moving it", relocation.check),
     ("making virtual environments", environments.check),
-)
-
-#: Prefixes that Python shares with everything else, and what in them is its own.
-_SHARED = ("/usr", "/usr/local")
-_PARTS = (
-    "bin/python3*",
-    "bin/pip3*",
-    "bin/pydoc3*",
-    "bin/idle3*",
-    "bin/2to3*",
-    "include/python3*",
-    "lib/python3.*",
-    "lib/libpython3*",
-    "lib/pkgconfig/python*",
 )
 
 
@@ -132,7 +118,7 @@ def _extract(archive: Path, place: Path) -> None:
 
 def _copy(prefix: Path, place: Path) -> None:
     try:
-        if str(prefix.resolve()) in _SHARED:
+        if str(prefix.resolve()) in SHARED:
             _copy_parts(prefix.resolve(), place)
         else:
             copy_tree(prefix, place)
@@ -148,7 +134,7 @@ def _copy(prefix: Path, place: Path) -> None:
 
 
 def _copy_parts(prefix: Path, place: Path) -> None:
-    for pattern in _PARTS:
+    for pattern in PARTS:
         for source in sorted(prefix.glob(pattern)):
             target = place / source.relative_to(prefix)
             target.parent.mkdir(parents=True, exist_ok=True)
