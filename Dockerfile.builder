@@ -93,25 +93,29 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
 FROM toolchain AS builder
 COPY . ./
 ARG PREFIX=/opt/myorg/python
+# One version, or several side by side: "3.13.15 3.11.2 3.14.7". The first is what python3 is.
 ARG PYTHON=3.13.15
 # More options of `invoke build-python`, such as: --optimize none --jobs 8
 ARG OPTIONS=
 ARG SNAPSHOT=
 # The cache holds sources, profiles and compiled prefixes, each by its hash: edited rules or patches
-# download nothing, and edited rules compile nothing.
+# download nothing, and edited rules compile nothing. The workspace stays for the next build, too.
 RUN --mount=type=cache,target=/root/.cache/contain-python \
     --mount=type=cache,target=/root/.cache/ccache \
+    --mount=type=cache,target=/var/tmp/contain-python,sharing=locked \
     set -eu; \
     ./bootstrap invoke build-python --python "$PYTHON" --prefix "$PREFIX" --snapshot="$SNAPSHOT" \
-        --workspace /tmp/build --dist ../dist $OPTIONS; \
-    rm -rf /tmp/build; \
-    ./bootstrap invoke deploy ../dist/*-builder.tar.* --root /; \
-    ./bootstrap invoke deploy ../dist/*-runtime.tar.* --root ../runtime; \
-    ./bootstrap invoke deploy ../dist/*-debug.tar.* --root ../debug
+        --workspace /var/tmp/contain-python --dist ../dist $OPTIONS; \
+    default=../dist/python-${PYTHON%% *}*; \
+    ./bootstrap invoke deploy $default-builder.tar.* --also "$(echo ../dist/*-builder.tar.*)"; \
+    ./bootstrap invoke deploy $default-runtime.tar.* --also "$(echo ../dist/*-runtime.tar.*)" \
+        --root ../runtime; \
+    ./bootstrap invoke deploy $default-debug.tar.* --also "$(echo ../dist/*-debug.tar.*)" \
+        --root ../debug
 # Packages that are opened and not linked, by choice: docs/containers.md says what each is for.
 ARG OFFERED="ca-certificates tini tzdata"
-RUN ./bootstrap invoke runtime-packages --manifest ../dist/*-runtime.json --offered "$OFFERED" \
-        >../runtime-packages
+RUN ./bootstrap invoke runtime-packages --manifest "$(echo ../dist/*-runtime.json)" \
+        --offered "$OFFERED" >../runtime-packages
 ENV PATH=$PREFIX/bin:$PATH
 CMD ["python3"]
 

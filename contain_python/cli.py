@@ -21,14 +21,12 @@ from invoke.tasks import Task
 from contain_python import (
     __version__,
     commands,
-    containers,
-    deploying,
     housekeeping,
     rebuilding,
     reproducibility,
-    verify_image,
 )
 from contain_python.console import Console
+from contain_python.container_tasks import OFFERS, Offer
 from contain_python.errors import ContainError, InterruptedBuild, PackError, UsageError
 from contain_python.teaching import HELP, STAGE_HELP, TEACHING
 
@@ -215,46 +213,10 @@ def _rebuild(console: Console, given: dict[str, Any]) -> None:
     rebuilding.rebuild(manifest, commands.Options(**given), console)
 
 
-def _deploy_task(argv: list[str]) -> Task[Any]:
-    def body(console: Console, given: dict[str, Any]) -> None:
-        deploying.deploy(given["tarball"], given["root"], console)
-
-    return make_task(
-        "deploy",
-        body,
-        "Install a packed flavour, or debug symbols, on this machine: deploy TARBALL.",
-        {"tarball": "", "root": "/", **_OUTPUT},
-        ("tarball",) if _names_target(argv, "deploy") else (),
-        {
-            "tarball": "a tarball in dist/, beside its manifest and SHA256SUMS",
-            "root": "the directory below which the prefix is put",
-        },
-    )
-
-
-def _verify_image_task(argv: list[str]) -> Task[Any]:
-    def body(console: Console, given: dict[str, Any]) -> None:
-        verify_image.verify_image(
-            given["image"], given["engine"], given["without"], given["interpreter"], console
-        )
-
-    return make_task(
-        "verify-image",
-        body,
-        "Judge an image where it will run, ours or not: verify-image IMAGE.",
-        {"image": "", "engine": "", "without": "", "interpreter": "python3", **_OUTPUT},
-        ("image",) if _names_target(argv, "verify-image") else (),
-        {
-            "image": "an image that the engine has",
-            "engine": "docker or podman (default: the first that works)",
-            "without": 'trials to leave out, as "authorities zones"',
-            "interpreter": "its Python, if that is not python3 on the image's PATH",
-        },
-    )
-
-
-def _runtime_packages(console: Console, given: dict[str, Any]) -> None:
-    containers.show_runtime_packages(given["manifest"], given["offered"], given["manager"], console)
+def _offered_task(offer: Offer, argv: list[str]) -> Task[Any]:
+    named = offer.positional and _names_target(argv, offer.name)
+    positional = (offer.positional,) if named else ()
+    return make_task(offer.name, offer.body, offer.doc, offer.options, positional, offer.help)
 
 
 def _regrtest(console: Console, given: dict[str, Any]) -> None:
@@ -305,21 +267,6 @@ def collection(argv: list[str]) -> Collection:
         )
     )
     tasks.append(_check_task())
-    tasks.append(_deploy_task(argv))
-    tasks.append(_verify_image_task(argv))
-    tasks.append(
-        make_task(
-            "runtime-packages",
-            _runtime_packages,
-            "Print the distribution's packages that a flavour needs where it runs.",
-            {"manifest": "", "offered": "", "manager": "apt", "json": False},
-            help={
-                "manifest": "the manifest of a flavour: dist/python-VERSION-…-runtime.json",
-                "offered": 'choices to add: some of "ca-certificates tini tzdata"',
-                "manager": "apt, dnf, zypper or apk: how to print them",
-            },
-        )
-    )
     tasks.append(
         make_task(
             "rebuild",
@@ -338,6 +285,7 @@ def collection(argv: list[str]) -> Collection:
             help={"flavour": "runtime or builder", "tests": 'only these, as "test_os test_ssl"'},
         )
     )
+    tasks += [_offered_task(offer, argv) for offer in OFFERS]
     namespace = Collection()
     for item in tasks:
         namespace.add_task(item, default=item.name == "build-python")

@@ -67,11 +67,21 @@ class Options:
 def build_python(
     options: Options, console: Console, until: str = "pack", record: str | None = None
 ) -> None:
-    """Build until the named stage is done; missing build packages are found before anything.
+    """Build each version until the named stage is done; what is missing is found before anything.
 
     With `record` a new profile is recorded there ("" for the project's `profiles/`).
     """
     recipe = completed(read_recipe(Path(options.recipe)), options)
+    if options.source:
+        _build_one(options, recipe, console, until, record)
+        return
+    for version in (options.python or recipe.build.python).split():
+        _build_one(replace(options, python=version), recipe, console, until, record)
+
+
+def _build_one(
+    options: Options, recipe: Recipe, console: Console, until: str, record: str | None
+) -> None:
     lock = read_lock(recipe.root / "releases.lock")
     release = chosen(lock, recipe, options)
     request = requested(options, recipe, release)
@@ -140,7 +150,8 @@ def chosen(lock: Lock, recipe: Recipe, options: Options) -> Release:
         return lock.of_source(Path(options.source), sha256=options.sha256, wanted=options.python)
     if options.sha256:
         raise UsageError("--sha256 says what --source FILE must be", remedy="pass --source as well")
-    return lock.resolve(options.python or recipe.build.python)
+    # Of several versions the first is the default.
+    return lock.resolve((options.python or recipe.build.python).split()[0])
 
 
 def requested(options: Options, recipe: Recipe, release: Release) -> Request:

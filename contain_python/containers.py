@@ -14,7 +14,9 @@ def show_runtime_packages(manifest: str, chosen: str, manager: str, console: Con
 
     For apt it is a dependency line with least versions (`apt-get satisfy`); for the others, names.
     """
-    rows = (*read_needed(Path(manifest)), *offered(chosen.split(), manager))
+    needed = (row for name in manifest.split() or [""] for row in read_needed(Path(name)))
+    # Two versions may ask for the same package, and for different least versions of it.
+    rows = tuple({str(row): row for row in (*needed, *offered(chosen.split(), manager))}.values())
     for row in rows:
         console.result("runtime-package", **unstructure(row))
     console.say(", ".join(map(str, rows)) if manager == "apt" else " ".join(r.name for r in rows))

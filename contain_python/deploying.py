@@ -1,37 +1,80 @@
-"""Put the content of a packed tarball where it belongs: checked first, then there all at once."""
+"""Put the content of packed tarballs where it belongs: checked first, then there all at once."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path, PurePosixPath
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.version import Version
 
 from contain_python.console import Console
-from contain_python.errors import SourceError, UsageError
+from contain_python.errors import CheckError, SourceError, UsageError
 from contain_python.extraction import extract
-from contain_python.files import remove_tree, sha256, sorted_files, whole_directory
+from contain_python.files import remove_tree, sha256, sorted_entries, sorted_files, whole_directory
 from contain_python.model import Progress
 from contain_python.recipe import check_prefix
 
 
-def deploy(tarball: str, root: str, console: Console) -> None:
-    """Extract a flavour, or the debug symbols, below `root`. Raises UsageError or SourceError.
+@dataclass(frozen=True, kw_only=True)
+class Tarball:
+    """A tarball as the manifest beside it describes it; `series` is such as "3.13"."""
 
-    A flavour replaces its whole prefix by a rename; debug symbols are added to those there.
+    path: Path
+    kind: str
+    prefix: str
+    series: str
+
+
+def deploy(tarball: str, also: str, root: str, console: Console) -> None:
+    """Extract a flavour, or debug symbols, below `root`. Raises ContainError.
+
+    A flavour replaces its whole prefix by a rename; debug symbols are added to those there. Of the
+    other versions that go into the same prefix, only files that carry their version are taken: what
+    plain `python3` is, the first tarball decides.
     """
-    path, top = Path(tarball), Path(root).resolve()
+    top = Path(root).resolve()
+    paths = dict.fromkeys(Path(name) for name in (tarball, *also.split()))
+    with console.stage("deploy", 1, 1):
+        tarballs = []
+        for number, path in enumerate(paths):
+            console.progress(Progress(fraction=number / len(paths) / 2, doing=f"hashing {path}"))
+            tarballs.append(described(path))
+        refuse_unlike(tarballs)
+        console.progress(Progress(fraction=0.5, doing="extracting"))
+        target = _add(tarballs, top) if tarballs[0].kind == "debug" else _replace(tarballs, top)
+    console.result("deployed", tarballs=[str(one.path) for one in tarballs], target=str(target))
+    console.say(f"{', '.join(f'{one.kind} {one.series}' for one in tarballs)}: in {target}")
+
+
+def described(path: Path) -> Tarball:
+    """Return a tarball that is what was packed. Raises UsageError or SourceError."""
     if not path.is_file():
         raise UsageError(
-            f"there is no tarball {tarball or '(none was named)'}",
+            f"there is no tarball {path}",
             expected="a tarball from dist/: invoke deploy dist/python-VERSION-…-runtime.tar.zst",
         )
-    with console.stage("deploy", 1, 1):
-        console.progress(Progress(fraction=0.0, doing=f"hashing {path.name}"))
-        refuse_unlisted(path)
-        kind, prefix = described(path)
-        console.progress(Progress(fraction=0.3, doing=f"extracting {path.name}"))
-        target = _add(path, top) if kind == "debug" else _replace(path, top, prefix)
-    console.result("deployed", tarball=str(path), kind=kind, target=str(target))
-    console.say(f"{kind} is in {target}")
+    refuse_unlisted(path)
+    manifest = path.parent / f"{path.name.rpartition('.tar.')[0]}.json"
+    try:
+        data = json.loads(manifest.read_text(encoding="utf-8"))
+        version = Version(data["release"]["version"])
+        check_prefix(data["prefix"])
+        return Tarball(
+            path=path,
+            kind=data["kind"],
+            prefix=data["prefix"],
+            series=f"{version.major}.{version.minor}",
+        )
+    except (OSError, ValueError, KeyError, TypeError, UsageError) as problem:
+        raise SourceError(
+            f"there is no manifest {manifest.name} that can be read",
+            found=str(problem),
+            remedy="fetch it again; it stands beside the tarball",
+        ) from problem
 
 
 def refuse_unlisted(path: Path) -> None:
@@ -51,50 +94,76 @@ def refuse_unlisted(path: Path) -> None:
         )
 
 
-def described(path: Path) -> tuple[str, str]:
-    """Return the kind and the prefix of a tarball, as the manifest beside it says."""
-    manifest = path.parent / f"{path.name.rpartition('.tar.')[0]}.json"
-    data = read_manifest(manifest)
-    check_prefix(data["prefix"])
-    return data["kind"], data["prefix"]
+def refuse_unlike(tarballs: list[Tarball]) -> None:
+    """Raise UsageError for tarballs that do not go into one prefix together."""
+    first = tarballs[0]
+    for one in tarballs[1:]:
+        if (one.kind, one.prefix) != (first.kind, first.prefix):
+            raise UsageError(
+                f"{one.path.name} does not go together with {first.path.name}",
+                expected=f"{first.kind} for {first.prefix}",
+                found=f"{one.kind} for {one.prefix}",
+            )
+    series = [one.series for one in tarballs]
+    if len(set(series)) < len(series):
+        raise UsageError(
+            "one prefix holds one release of a series",
+            found=", ".join(one.path.name for one in tarballs),
+        )
 
 
-def read_manifest(path: Path) -> dict[str, str]:
-    """Return what a manifest says of its kind and prefix. Raises SourceError."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return {name: str(data[name]) for name in ("kind", "prefix")}
-    except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise SourceError(
-            f"there is no manifest {path.name} that can be read",
-            found=str(problem),
-            remedy="fetch it again; it stands beside the tarball",
-        ) from problem
-
-
-def _replace(path: Path, top: Path, prefix: str) -> Path:
-    target = top / prefix.lstrip("/")
+def _replace(tarballs: list[Tarball], top: Path) -> Path:
+    """Let the first tarball's prefix appear, with what carries the others' versions."""
+    below = tarballs[0].prefix.lstrip("/")
+    target = top / below
     with whole_directory(target) as aside:
         place = aside / ".extracted"
-        extract(path, place)
-        tree = place / prefix.lstrip("/")
-        for child in sorted(tree.iterdir()):
-            child.rename(aside / child.name)
-        mode = tree.stat()
+        for one in tarballs:
+            extract(one.path, place / one.series, _wanted(one, tarballs[0]))
+            _merge(place / one.series / below, aside)
         remove_tree(place)
-        aside.chmod(mode.st_mode & 0o7777)
+        aside.chmod(0o755)
     return target
 
 
-def _add(path: Path, top: Path) -> Path:
-    place = top / f".{path.name}.extracted"
+def _wanted(one: Tarball, first: Tarball) -> Callable[[str], bool]:
+    """Return whether a member is taken: of all but the first, what has the version in its name."""
+    prefix, series = re.escape(one.prefix.lstrip("/")), re.escape(one.series)
+    versioned = re.compile(rf"{prefix}/.*(?<![\d.]){series}(?!\d)")
+    return bool if one is first else lambda name: bool(versioned.match(name))
+
+
+def _merge(tree: Path, target: Path) -> None:
+    """Move a tree's entries into another one. Raises CheckError for a file that differs there."""
+    folders = [tree]
+    for source in list(sorted_entries(tree)):
+        there = target / source.relative_to(tree)
+        if source.is_dir() and not source.is_symlink():
+            there.mkdir(mode=0o755, exist_ok=True)
+            folders.append(source)
+        elif not os.path.lexists(there):
+            source.rename(there)
+        elif source.is_symlink() or there.is_symlink() or sha256(source) != sha256(there):
+            raise CheckError(
+                f"two versions have different files {source.relative_to(tree)}",
+                expected="names that carry the version, where contents differ",
+                remedy="remove it from one of them with a [[prune]] rule",
+            )
+    for folder in reversed(folders):
+        time = folder.stat().st_mtime
+        os.utime(target / folder.relative_to(tree), (time, time))
+
+
+def _add(tarballs: list[Tarball], top: Path) -> Path:
+    place = top / ".contain-python-debug"
     remove_tree(place)
     try:
-        extract(path, place)
-        for source in sorted_files(place):
-            target = top / source.relative_to(place)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            source.replace(target)
+        for one in tarballs:
+            extract(one.path, place / one.series)
+            for source in sorted_files(place / one.series):
+                target = top / source.relative_to(place / one.series)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                source.replace(target)
     finally:
         remove_tree(place)
-    return top / PurePosixPath("usr/lib/debug")
+    return top / "usr/lib/debug"

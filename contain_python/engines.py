@@ -17,8 +17,13 @@ from contain_python.errors import ContainError, EngineError, UsageError
 Kind = Literal["docker", "podman", "buildah"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+#: How the variables begin by which engines and their clients are set up.
+_OWN = ("DOCKER_", "BUILDX_", "BUILDAH_", "CONTAINER", "STORAGE_", "REGISTRY_", "XDG_RUNTIME_DIR")
+
 #: From this version on, the client needs the plug-in buildx to build with BuildKit.
 _BUILDX_SINCE = 23
+
+_UNITS = {"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9}
 
 #: How a program is confined that needs nothing but its image.
 HARDENED = (
@@ -56,16 +61,25 @@ class Engine:
         )
 
     def image(self, name: str) -> dict[str, Any]:
-        """Return the facts of a local image: Id, Size, Config. Raises EngineError."""
-        found = json.loads(self.ask("image", "inspect", name))
-        image: dict[str, Any] = found[0]
-        return image
+        """Return the facts of a local image: Id, Size (bytes), Config. Raises EngineError."""
+        if self.kind == "buildah":
+            return self._buildah_image(name)
+        found: list[dict[str, Any]] = json.loads(self.ask("image", "inspect", name))
+        return found[0]
+
+    def _buildah_image(self, name: str) -> dict[str, Any]:
+        """Return the same facts: buildah tells a size as text alone, and by its layers' sum."""
+        found = json.loads(self.ask("inspect", "--type=image", name))
+        shown = self.ask("images", "--noheading", "--format={{.Size}}", name).split("\n", 1)[0]
+        number, unit = shown.split()
+        size = int(float(number) * _UNITS[unit])
+        config = found["OCIv1"]["config"]
+        return {"Id": found["FromImageID"], "Size": size, "Config": config}
 
 
 def environment() -> dict[str, str]:
     """Return what an engine's client may inherit beyond what a build command may."""
-    names = [name for name in os.environ if name.startswith(("DOCKER_", "BUILDX_", "CONTAINER_"))]
-    own = {name: os.environ[name] for name in (*names, "XDG_RUNTIME_DIR") if name in os.environ}
+    own = {name: value for name, value in os.environ.items() if name.startswith(_OWN)}
     return {**own, "DOCKER_BUILDKIT": "1"}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 HELP = {
-    "python": 'what to build: a series ("3.13": its newest locked release) or a version',
+    "python": 'a series ("3.13": its newest locked release) or a version; several: "3.13 3.11"',
     "prefix": "where it will live (the finished tree can be moved anywhere)",
     "optimize": "none, lto, pgo or pgo+lto",
     "libpython": "static (inside the executable) or both (libpython3.x.so as well)",
@@ -23,6 +23,22 @@ HELP = {
     "dry-run": "print the plan (release, hashes, commands) and do nothing",
     "verbose": "show the output of configure, make and the rest",
     "json": "print events as JSON, one a line, for pipelines",
+}
+
+IMAGE_HELP = {
+    "engine": "docker, podman or buildah (default: the first that works)",
+    "base": "the image to start from (default: debian:bookworm-slim); scratch: distroless",
+    "base-digest": "sha256:…, for exactly that base",
+    "tag": "the runtime's name (default: contain-python:VERSION); the builder's is NAME-builder",
+    "options": 'more options of build-python, as "--optimize none"',
+    "offered": 'packages by choice: some of "ca-certificates tini tzdata" (default: all)',
+    "updates-as-of": "any new value looks for security updates again: $(date +%F)",
+    "snapshot": "the archive, as of one moment, that every package is from",
+    "snapshot-security": "the same of the security archive",
+    "source": "where this build is defined, for a label: a URL",
+    "network": "the engine's network while building: host, where there is no bridge",
+    "pip-conf": "pip's configuration, for your index; a secret of the build, in no layer",
+    "debug": "a third image, with debug symbols: NAME-debug",
 }
 
 STAGE_HELP = {
@@ -112,12 +128,32 @@ invoke rebuild --manifest python-3.13.15-linux-x86_64-runtime.json
 
 It needs the same builder: what differs (compiler, packages, tool) is told before it compiles. Exits
 0 if the hashes are the same, 4 if an input is lacking, 6 if the result differs.""",
+    "image": """
+
+invoke image --tag myorg/python:3.13               two images: myorg/python-builder:3.13 too
+invoke image --base scratch                        the runtime without a distribution around it
+invoke image --base debian:trixie-slim --python "3.14 3.13"
+invoke image --json | jq 'select(.event == "image")'
+
+Engine, layers and caches are the engine's own affair; what is built stands in Dockerfile.builder.
+Exit codes: 2 a name or a base that cannot be, 4 no engine or no such base, 5 the build failed.""",
+    "verify-image": """
+
+invoke verify-image myorg/python:3.13
+invoke verify-image python:3.13-slim --json        any other, to compare
+
+In containers that are read-only, without network and rights, as a user of no account: modules and
+their byte-code, TLS, threads, names, time zones, locales, a moved prefix, signals. From the image's
+files: compilers, pip, package lists, set-id bits, who may write. Exits 6 if a check fails.""",
     "deploy": """
 
 invoke deploy dist/NAME-builder.tar.zst            to its prefix on this machine
 invoke deploy dist/NAME-runtime.tar.zst --root DIR
+invoke deploy dist/python-3.13.…-runtime.tar.zst --also "$(echo dist/*-runtime.tar.zst)"
 
-The tarball is compared with SHA256SUMS first. A flavour replaces its prefix by one rename.""",
+The tarball is compared with SHA256SUMS first. A flavour replaces its prefix by one rename. Of other
+versions beside it only what carries their version is taken, such as bin/python3.11; the first
+tarball decides what python3 is.""",
     "runtime-packages": """
 
 invoke runtime-packages --manifest dist/NAME-runtime.json

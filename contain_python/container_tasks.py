@@ -1,0 +1,90 @@
+"""The tasks about containers, as the command line offers them: names, options, help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from contain_python import containers, deploying, images, verify_image
+from contain_python.console import Console
+from contain_python.teaching import IMAGE_HELP
+
+_OUTPUT = {"verbose": False, "json": False}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """A task: what it runs, the options with their defaults, and the one that needs no name."""
+
+    name: str
+    body: Callable[[Console, dict[str, Any]], None]
+    doc: str
+    options: dict[str, Any]
+    positional: str = ""
+    help: dict[str, str] = field(default_factory=dict)
+
+
+def _deploy(console: Console, given: dict[str, Any]) -> None:
+    deploying.deploy(given["tarball"], given["also"], given["root"], console)
+
+
+def _image(console: Console, given: dict[str, Any]) -> None:
+    images.build_images(images.ImageOptions(**given), console)
+
+
+def _verify_image(console: Console, given: dict[str, Any]) -> None:
+    verify_image.verify_image(
+        given["image"], given["engine"], given["without"], given["interpreter"], console
+    )
+
+
+def _runtime_packages(console: Console, given: dict[str, Any]) -> None:
+    containers.show_runtime_packages(given["manifest"], given["offered"], given["manager"], console)
+
+
+OFFERS = (
+    Offer(
+        name="image",
+        body=_image,
+        doc="Build the builder and the runtime image of Dockerfile.builder.",
+        options={item.name: item.default for item in fields(images.ImageOptions)} | _OUTPUT,
+        help=IMAGE_HELP,
+    ),
+    Offer(
+        name="verify-image",
+        body=_verify_image,
+        doc="Judge an image where it will run, ours or not: verify-image IMAGE.",
+        options={"image": "", "engine": "", "without": "", "interpreter": "python3", **_OUTPUT},
+        positional="image",
+        help={
+            "image": "an image that the engine has",
+            "engine": "docker or podman (default: the first that works)",
+            "without": 'trials to leave out, as "authorities zones"',
+            "interpreter": "its Python, if that is not python3 on the image's PATH",
+        },
+    ),
+    Offer(
+        name="deploy",
+        body=_deploy,
+        doc="Install a packed flavour, or debug symbols, on this machine: deploy TARBALL.",
+        options={"tarball": "", "also": "", "root": "/", **_OUTPUT},
+        positional="tarball",
+        help={
+            "tarball": "a tarball in dist/, beside its manifest and SHA256SUMS",
+            "also": "tarballs of other versions to put beside it, into the same prefix",
+            "root": "the directory below which the prefix is put",
+        },
+    ),
+    Offer(
+        name="runtime-packages",
+        body=_runtime_packages,
+        doc="Print the distribution's packages that a flavour needs where it runs.",
+        options={"manifest": "", "offered": "", "manager": "apt", "json": False},
+        help={
+            "manifest": "the manifest of a flavour, dist/python-VERSION-…-runtime.json; or several",
+            "offered": 'choices to add: some of "ca-certificates tini tzdata"',
+            "manager": "apt, dnf, zypper or apk: how to print them",
+        },
+    ),
+)

@@ -1,0 +1,265 @@
+"""Build the images of Dockerfile.builder with whichever engine is there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from contain_python import process
+from contain_python.console import Console
+from contain_python.engines import (
+    Engine,
+    check_digest,
+    check_reference,
+    context,
+    environment,
+    find_engine,
+)
+from contain_python.errors import (
+    CompileError,
+    ContainError,
+    EngineError,
+    ToolchainError,
+    UsageError,
+)
+from contain_python.files import human_size
+from contain_python.model import Progress
+from contain_python.recipe import check_prefix, read_recipe
+from contain_python.releases import read_lock
+
+#: BuildKit begins each line with the number of its step, and perhaps the seconds that it runs.
+_STEP = re.compile(r"#\d+ (?:\d+\.\d+ )?")
+_TELLING = re.compile(r"error|^E: |not found|denied|No space", re.IGNORECASE)
+_NO_PACKAGE = re.compile(
+    r"E: (Unable to locate package .+|Package .+ has no .+)|The following .+ unmet"
+)
+_NO_IMAGE = re.compile(
+    r"pull access denied|manifest.* unknown|failed to resolve|failed to do request|"
+    r"initializing source docker|no such host|connection refused|not found: manifest"
+)
+
+#: What build-python prints of a stage that runs, and where in all of a build each stage ends.
+_STAGE = re.compile(r"\[ *\d+/\d+\] (?P<stage>\S+) +(?:(?P<percent>\d+)%|(?P<end>done|kept))")
+_ENDS = {
+    "download": 0.11,
+    "unpack": 0.12,
+    "configure": 0.16,
+    "train": 0.5,
+    "make": 0.87,
+    "install": 0.88,
+    "byte-compile": 0.9,
+    "archive": 0.91,
+    "verify": 0.93,
+    "pack": 0.97,
+}
+
+#: What is built of each base, in this order.
+_TARGETS = {"scratch": ("builder", "distroless")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOptions:
+    """The command line's options; an empty one leaves the choice to Dockerfile.builder."""
+
+    engine: str = ""
+    base: str = ""
+    base_digest: str = ""
+    tag: str = ""
+    python: str = ""
+    prefix: str = ""
+    options: str = ""
+    offered: str = ""
+    updates_as_of: str = ""
+    snapshot: str = ""
+    snapshot_security: str = ""
+    source: str = ""
+    network: str = ""
+    pip_conf: str = ""
+    debug: bool = False
+    recipe: str = "contain.toml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """An image that was built: its target in Dockerfile.builder, name, id and size in bytes."""
+
+    target: str
+    name: str
+    id: str
+    size: int
+
+
+@dataclass
+class _Lines:
+    """Follows what an engine prints: how far it is, and what it said of an error."""
+
+    console: Console
+    fraction: float = 0.0
+    telling: list[str] = field(default_factory=list)
+
+    def see(self, line: str) -> None:
+        self.console.line(line)
+        plain = _STEP.sub("", line, count=1).strip()
+        if _TELLING.search(plain):
+            self.telling.append(plain)
+        if match := _STAGE.match(plain):
+            self._move(match["stage"], 1.0 if match["end"] else int(match["percent"]) / 100)
+        if plain and not plain.startswith(("DONE", "CACHED", "sha256:")):
+            self.console.progress(Progress(fraction=self.fraction, doing=plain[:70]))
+
+    def _move(self, stage: str, part: float) -> None:
+        """Take the progress of the one step that takes long; the rest is a matter of seconds."""
+        if stage in _ENDS:
+            ends = [0.1, *_ENDS.values()]
+            start, end = next(pair for pair in pairwise(ends) if pair[1] == _ENDS[stage])
+            self.fraction = max(self.fraction, start + (end - start) * part)
+
+
+def build_images(options: ImageOptions, console: Console) -> tuple[Built, ...]:
+    """Build the builder and the runtime. Raises ContainError."""
+    check(options)
+    engine = find_engine(options.engine)
+    console.note(f"building with {engine}")
+    root = read_recipe(Path(options.recipe)).root.resolve()
+    context(root)
+    names = list(named(options, root))
+    built = []
+    for number, (target, name) in enumerate(names, start=1):
+        argv = build_argv(engine, options, root, target, name)
+        lines = _Lines(console)
+        with console.stage(target, number, len(names)):
+            try:
+                process.run(
+                    argv,
+                    cwd=root,
+                    log=root / "build" / "logs" / f"image-{target}.log",
+                    environment=environment(),
+                    on_line=lines.see,
+                )
+            except process.CommandFailed as problem:
+                raise explained(problem, lines.telling, options) from problem
+        built.append(_facts(engine, target, name))
+        _show(built[-1], console)
+    return tuple(built)
+
+
+def check(options: ImageOptions) -> None:
+    """Refuse what cannot be, before anything is built. Raises UsageError."""
+    if options.tag:
+        check_reference("--tag", options.tag)
+    if options.base and options.base != "scratch":
+        check_reference("--base", options.base)
+    if options.prefix:
+        check_prefix(options.prefix)
+    check_digest("--base-digest", options.base_digest)
+    if options.pip_conf and not Path(options.pip_conf).is_file():
+        raise UsageError(f"there is no {options.pip_conf}", expected="pip's configuration file")
+
+
+def named(options: ImageOptions, root: Path) -> Iterator[tuple[str, str]]:
+    """Yield each target that is built, and the name of its image."""
+    tag = options.tag or f"contain-python:{version_of(options, root)}"
+    name, _, label = tag.rpartition(":") if ":" in tag.rpartition("/")[2] else (tag, "", "latest")
+    targets = list(_TARGETS.get(options.base, ("builder", "runtime")))
+    if options.debug:
+        targets.append("debug")
+    for target in targets:
+        suffix = {"builder": "-builder", "debug": "-debug"}.get(target, "")
+        yield target, f"{name}{suffix}:{label}"
+
+
+def version_of(options: ImageOptions, root: Path) -> str:
+    """Return the version that is python3 in the images. Raises SourceError."""
+    wanted = options.python or read_recipe(root / Path(options.recipe).name).build.python
+    return read_lock(root / "releases.lock").resolve(wanted.split()[0]).version
+
+
+def build_argv(
+    engine: Engine, options: ImageOptions, root: Path, target: str, name: str
+) -> list[str]:
+    """Return the command line that builds one target."""
+    arguments = {
+        "BASE": "" if options.base == "scratch" else options.base,
+        "BASE_DIGEST": options.base_digest,
+        "PYTHON": options.python or version_of(options, root),
+        "PREFIX": options.prefix,
+        "OPTIONS": options.options,
+        "OFFERED": options.offered,
+        "UPDATES_AS_OF": options.updates_as_of,
+        "SNAPSHOT": options.snapshot,
+        "SNAPSHOT_SECURITY": options.snapshot_security,
+        "SOURCE": options.source,
+        "REVISION": revision(root),
+    }
+    argv = [engine.program, "build"]
+    argv += ["--progress=plain"] if engine.kind == "docker" else ["--layers"]
+    argv += ["--file", str(root / "Dockerfile.builder"), "--target", target, "--tag", name]
+    for key, value in arguments.items():
+        argv += ["--build-arg", f"{key}={value}"] if value else []
+    argv += [f"--network={options.network}"] if options.network else []
+    secret = _pip_conf(options)
+    argv += ["--secret", f"id=pip.conf,src={secret}"] if secret else []
+    return [*argv, str(root)]
+
+
+def _pip_conf(options: ImageOptions) -> str:
+    """Return the file that names the index which pip asks, if the machine has one."""
+    candidates = (options.pip_conf, os.environ.get("PIP_CONFIG_FILE", ""), "/etc/pip.conf")
+    return next((path for path in candidates if path and Path(path).is_file()), "")
+
+
+def revision(root: Path) -> str:
+    """Return the commit of the recipe's directory, "" if that is no Git checkout."""
+    if not shutil.which("git"):
+        return ""
+    try:
+        return process.output(["git", "-C", str(root), "rev-parse", "HEAD"]).strip()
+    except ContainError:
+        return ""
+
+
+def explained(
+    problem: process.CommandFailed, telling: list[str], options: ImageOptions
+) -> ContainError:
+    """Return what went wrong in the terms of this tool, from what the engine printed."""
+    text = "\n".join(telling[-8:])
+    base = options.base or "the base image"
+    for line in telling:
+        if _NO_IMAGE.search(line):
+            return EngineError(
+                f"cannot get {base}",
+                found=line,
+                remedy="see that the name is right, and that the engine may reach the registry",
+            )
+        if "apt-get: not found" in line or "apt-get: No such file" in line:
+            return UsageError(
+                f"{base} has no APT",
+                expected="Debian, or a distribution made from it, such as debian:bookworm-slim",
+                remedy="pass another --base; elsewhere, extract a tarball of build-python",
+            )
+        if _NO_PACKAGE.search(line):
+            return ToolchainError(
+                f"{base} cannot have a package that is needed",
+                found=text,
+                remedy="see its APT sources and SNAPSHOT; a runtime's base must not be older than"
+                " its builder's",
+            )
+    return CompileError(
+        "the image could not be built", found=text or problem.found, remedy=problem.remedy
+    )
+
+
+def _facts(engine: Engine, target: str, name: str) -> Built:
+    image = engine.image(name)
+    ident = str(image["Id"]).removeprefix("sha256:")
+    return Built(target=target, name=name, id=ident, size=int(image["Size"]))
+
+
+def _show(one: Built, console: Console) -> None:
+    console.result("image", target=one.target, name=one.name, id=one.id, size=one.size)
+    console.say(f"{one.name}\n        {one.target}, {human_size(one.size)}, id {one.id}")
