@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from contain_python import containers, deploying, images, verify_image
+from contain_python import consumers, containers, deploying, images, verify_image
 from contain_python.console import Console
 from contain_python.teaching import IMAGE_HELP
 
@@ -41,6 +41,18 @@ def _verify_image(console: Console, given: dict[str, Any]) -> None:
 
 def _runtime_packages(console: Console, given: dict[str, Any]) -> None:
     containers.show_runtime_packages(given["manifest"], given["offered"], given["manager"], console)
+
+
+def _dockerfile(console: Console, given: dict[str, Any]) -> None:
+    consumers.show_dockerfile(consumers.Consumer(**_without_output(given)), console)
+
+
+def _bake(console: Console, given: dict[str, Any]) -> None:
+    consumers.show_bake(consumers.Fleet(**_without_output(given)), console)
+
+
+def _without_output(given: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name not in _OUTPUT}
 
 
 OFFERS = (
@@ -85,6 +97,49 @@ OFFERS = (
             "manifest": "the manifest of a flavour, dist/python-VERSION-…-runtime.json; or several",
             "offered": 'choices to add: some of "ca-certificates tini tzdata"',
             "manager": "apt, dnf, zypper or apk: how to print them",
+        },
+    ),
+    Offer(
+        name="dockerfile",
+        body=_dockerfile,
+        doc="Print the Dockerfile of an application that uses the builder.",
+        options={
+            "manifest": "",
+            "base": "",
+            "builder": "",
+            "requirements": "",
+            "offered": "ca-certificates tzdata",
+            "json": False,
+        },
+        help={
+            "manifest": "the manifest of the runtime flavour, which tells its packages",
+            "base": "the distribution that it runs on (default: debian:bookworm-slim)",
+            "builder": "the builder's image (default: contain-python-builder:VERSION)",
+            "requirements": "a requirements file; with hashes, pip is told to require them",
+            "offered": 'packages by choice: some of "ca-certificates tzdata"',
+        },
+    ),
+    Offer(
+        name="bake",
+        body=_bake,
+        doc="Print a docker buildx bake file: versions, distributions, flavours.",
+        options={
+            "pythons": "",
+            "bases": "debian:bookworm-slim debian:trixie-slim",
+            "targets": "builder runtime distroless",
+            "registry": "localhost:5000/myorg",
+            "cache": "registry",
+            "options": "",
+            "recipe": "contain.toml",
+            "json": False,
+        },
+        help={
+            "pythons": 'versions or series, as "3.13 3.14" (default: the recipe\'s)',
+            "bases": "the images to start from",
+            "targets": "targets of Dockerfile.builder: builder runtime debug distroless",
+            "registry": "where images and cache are pushed to",
+            "cache": "registry (every stage is cached), or inline (for builders without exporters)",
+            "options": 'more options of build-python, as "--optimize none"',
         },
     ),
 )

@@ -145,6 +145,19 @@ invoke verify-image python:3.13-slim --json        any other, to compare
 In containers that are read-only, without network and rights, as a user of no account: modules and
 their byte-code, TLS, threads, names, time zones, locales, a moved prefix, signals. From the image's
 files: compilers, pip, package lists, set-id bits, who may write. Exits 6 if a check fails.""",
+    "dockerfile": """
+
+invoke dockerfile --manifest dist/NAME-runtime.json --requirements requirements.txt > Dockerfile
+invoke dockerfile --manifest dist/NAME-runtime.json --base debian:trixie-slim
+
+Requirements are installed into a virtual environment in the builder, which is copied whole: it runs
+unchanged, for both flavours have the same prefix.""",
+    "bake": """
+
+invoke bake --pythons "3.13 3.14" --registry registry.example.org/base > docker-bake.json
+docker buildx bake --file docker-bake.json --push
+
+Your BuildKit builders (remote, Kubernetes) do the work; nothing of that is this tool's.""",
     "deploy": """
 
 invoke deploy dist/NAME-builder.tar.zst            to its prefix on this machine

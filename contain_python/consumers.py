@@ -1,0 +1,236 @@
+"""What a team writes that builds on these images: an application's Dockerfile, and a bake file."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from contain_python.console import Console
+from contain_python.engines import check_reference, context
+from contain_python.errors import UsageError
+from contain_python.recipe import read_recipe
+from contain_python.releases import read_lock
+from contain_python.runtime_packages import offered, read_needed
+
+#: What pip takes in a requirements file beside requirements.
+_OPTION = re.compile(r"-{1,2}[a-zA-Z]")
+_COMMENT = re.compile(r"(^|\s+)#.*$")
+
+_DOCKERFILE = """\
+# An application on CPython {version}, in two stages: what compiles stays in the builder.
+#
+#   DOCKER_BUILDKIT=1 docker build --tag myorg/app .
+#
+# What runs again when you edit
+#   this application's code:   the last COPY
+#   {requirements:<27}the installation into the environment, and what follows
+#   the builder (a new tag):   everything; that is how a new CPython arrives
+
+FROM {builder} AS builder
+WORKDIR /app
+{install}
+FROM {base} AS runtime
+# Exactly what CPython needs here, each with the least version that will do; the index is in no layer.
+RUN --mount=type=tmpfs,target=/var/cache/apt --mount=type=tmpfs,target=/var/lib/apt/lists \\
+    export DEBIAN_FRONTEND=noninteractive && \\
+    apt-get update && \\
+    apt-get upgrade --yes --no-install-recommends && \\
+    apt-get satisfy --yes --no-install-recommends "{packages}" && \\
+    groupadd --gid 10001 app && \\
+    useradd --uid 10001 --gid app --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin app
+COPY --from=builder /opt/contain-python/runtime/ /
+{copy}ENV PATH={path}:$PATH LANG=C.UTF-8
+WORKDIR /app
+COPY . ./
+# Owned by root, run by another user: nothing that runs can change what is installed.
+USER 10001:10001
+# Behind tini a program without a handler for SIGTERM ends at once; docs/containers.md tells why.
+ENTRYPOINT ["/usr/bin/tini", "--"]
+CMD ["python3"]
+"""
+
+_INSTALL = """\
+# Before the code: editing that installs nothing again. Wheels that pip makes stay in its cache.
+COPY {requirements} ./
+RUN --mount=type=cache,target=/root/.cache/pip \\
+    --mount=type=secret,id=pip.conf,target=/etc/pip.conf \\
+    python3 -m venv --without-pip /app/venv && \\
+    python3 -m pip --python /app/venv/bin/python3 install --no-compile{hashes} \\
+        --requirement {requirements} && \\
+    python3 -m compileall -q --invalidation-mode unchecked-hash /app/venv/lib
+"""
+
+_NAME = re.compile(r"[^a-zA-Z0-9_-]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consumer:
+    """What a Dockerfile is written for."""
+
+    manifest: str
+    base: str
+    builder: str
+    requirements: str
+    offered: str
+
+
+def show_dockerfile(consumer: Consumer, console: Console) -> None:
+    """Print an application's Dockerfile. Raises UsageError."""
+    text = dockerfile(consumer)
+    console.result("dockerfile", text=text)
+    console.say(text.rstrip("\n"))
+
+
+def dockerfile(consumer: Consumer) -> str:
+    """Return an application's Dockerfile, with its packages from a manifest. Raises UsageError."""
+    manifest = Path(consumer.manifest)
+    # tini is what the Dockerfile's ENTRYPOINT starts.
+    choices = dict.fromkeys([*consumer.offered.split(), "tini"])
+    rows = (*read_needed(manifest), *offered(choices, "apt"))
+    data = json.loads(manifest.read_text(encoding="utf-8"))
+    version, prefix = data["release"]["version"], data["prefix"]
+    base = consumer.base or "debian:bookworm-slim"
+    builder = consumer.builder or f"contain-python-builder:{version}"
+    check_reference("--base", base)
+    check_reference("--builder", builder)
+    requirements = consumer.requirements
+    install, copy, path = "", "", f"{prefix}/bin"
+    if requirements:
+        hashed = read_requirements(Path(requirements))
+        name = Path(requirements).name
+        hashes = " --require-hashes" if hashed else ""
+        install = _INSTALL.format(requirements=name, hashes=hashes)
+        copy, path = "COPY --from=builder /app/venv /app/venv\n", f"/app/venv/bin:{path}"
+    return _DOCKERFILE.format(
+        version=version,
+        builder=builder,
+        base=base,
+        requirements=f"{Path(requirements).name or 'requirements'}:",
+        install=install,
+        packages=", ".join(map(str, rows)),
+        copy=copy,
+        path=path,
+    )
+
+
+def read_requirements(path: Path) -> bool:
+    """Return whether a requirements file has hashes. Raises UsageError for a line pip cannot read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as problem:
+        raise UsageError(
+            f"cannot read {path}", found=problem.strerror or "", expected="a requirements file"
+        ) from problem
+    hashed = False
+    for number, line in _joined(text):
+        requirement, _, hashes = line.partition(" --hash")
+        hashed = hashed or bool(hashes)
+        try:
+            if not _OPTION.match(line):
+                Requirement(requirement.partition(" --")[0])
+        except InvalidRequirement as problem:
+            raise UsageError(
+                f"{path}, line {number}: {requirement.strip()!r} is no requirement",
+                expected="such as markupsafe==3.0.2",
+                found=str(problem).partition("\n")[0],
+            ) from problem
+    return hashed
+
+
+def _joined(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the logical lines of a requirements file, and where each begins."""
+    begun, start = "", 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        start = start if begun else number
+        begun += _COMMENT.sub("", line)
+        if begun.endswith("\\"):
+            begun = begun[:-1]
+            continue
+        if begun.strip():
+            yield start, begun.strip()
+        begun = ""
+
+
+# --- a fleet ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """What a bake file is for; each text holds words."""
+
+    pythons: str
+    bases: str
+    targets: str
+    registry: str
+    cache: str
+    options: str
+    recipe: str
+
+
+def show_bake(fleet: Fleet, console: Console) -> None:
+    """Print the file for `docker buildx bake`. Raises UsageError, SourceError."""
+    text = json.dumps(bake(fleet), indent=2)
+    console.result("bake", file=json.loads(text))
+    console.say(text)
+
+
+def bake(fleet: Fleet) -> dict[str, Any]:
+    """Return versions × bases × targets as `docker buildx bake` reads them."""
+    recipe = read_recipe(Path(fleet.recipe))
+    context(recipe.root)
+    lock = read_lock(recipe.root / "releases.lock")
+    registry = fleet.registry.rstrip("/")
+    check_reference("--registry", f"{registry}/python")
+    if fleet.cache not in ("inline", "registry"):
+        raise UsageError(
+            f"--cache cannot be {fleet.cache!r}",
+            expected="inline (any builder) or registry (BuildKit's own exporter, every stage)",
+        )
+    targets: dict[str, Any] = {
+        "common": {
+            "context": ".",
+            "dockerfile": "Dockerfile.builder",
+            "args": {"OPTIONS": fleet.options} if fleet.options else {},
+        }
+    }
+    names = []
+    for python in fleet.pythons.split() or recipe.build.python.split():
+        version = lock.resolve(python).version
+        for base in fleet.bases.split():
+            check_reference("--bases", base)
+            for target in fleet.targets.split():
+                name, value = _baked(fleet.cache, registry, version, base, target)
+                targets[name] = value
+                names.append(name)
+    return {"group": {"default": {"targets": names}}, "target": targets}
+
+
+def _baked(
+    cache: str, registry: str, version: str, base: str, target: str
+) -> tuple[str, dict[str, Any]]:
+    distribution = base.rpartition("/")[2].partition("@")[0].replace(":", "-")
+    image = {"runtime": "python"}.get(target, f"python-{target}")
+    tag = f"{registry}/{image}:{version}-{distribution}"
+    if cache == "inline":
+        into, sources = "type=inline", [f"type=registry,ref={tag}"]
+    else:
+        reference = f"{registry}/cache:{version}-{distribution}"
+        into, sources = (
+            f"type=registry,ref={reference},mode=max",
+            [f"type=registry,ref={reference}"],
+        )
+    name = _NAME.sub("-", f"{target}-{version}-{distribution}")
+    return name, {
+        "inherits": ["common"],
+        "target": target,
+        "args": {"BASE": base, "PYTHON": version},
+        "tags": [tag],
+        "cache-from": sources,
+        "cache-to": [into],
+    }
