@@ -36,14 +36,16 @@ FROM {builder} AS builder
 WORKDIR /app
 {install}
 FROM {base} AS runtime
-# Exactly what CPython needs here, each with the least version that will do; the index is in no layer.
+# Exactly what CPython needs here, each with the least version that will do.
 RUN --mount=type=tmpfs,target=/var/cache/apt --mount=type=tmpfs,target=/var/lib/apt/lists \\
     export DEBIAN_FRONTEND=noninteractive && \\
     apt-get update && \\
     apt-get upgrade --yes --no-install-recommends && \\
     apt-get satisfy --yes --no-install-recommends "{packages}" && \\
     groupadd --gid 10001 app && \\
-    useradd --uid 10001 --gid app --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin app
+    useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent \\
+        --shell /usr/sbin/nologin app && \\
+    find / -xdev -type f -perm /6000 -exec chmod a-s '{{}}' +
 COPY --from=builder /opt/contain-python/runtime/ /
 {copy}ENV PATH={path}:$PATH LANG=C.UTF-8
 WORKDIR /app
@@ -120,7 +122,7 @@ def dockerfile(consumer: Consumer) -> str:
 
 
 def read_requirements(path: Path) -> bool:
-    """Return whether a requirements file has hashes. Raises UsageError for a line pip cannot read."""
+    """Return whether a requirements file has hashes. Raises UsageError if pip cannot read it."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as problem:
@@ -181,7 +183,7 @@ def show_bake(fleet: Fleet, console: Console) -> None:
 
 
 def bake(fleet: Fleet) -> dict[str, Any]:
-    """Return versions × bases × targets as `docker buildx bake` reads them."""
+    """Return versions, bases and targets, each with each, as `docker buildx bake` reads them."""
     recipe = read_recipe(Path(fleet.recipe))
     context(recipe.root)
     lock = read_lock(recipe.root / "releases.lock")
@@ -221,10 +223,8 @@ def _baked(
         into, sources = "type=inline", [f"type=registry,ref={tag}"]
     else:
         reference = f"{registry}/cache:{version}-{distribution}"
-        into, sources = (
-            f"type=registry,ref={reference},mode=max",
-            [f"type=registry,ref={reference}"],
-        )
+        into = f"type=registry,ref={reference},mode=max"
+        sources = [f"type=registry,ref={reference}"]
     name = _NAME.sub("-", f"{target}-{version}-{distribution}")
     return name, {
         "inherits": ["common"],
