@@ -7,7 +7,6 @@ documentation out; a test on a base without them would prove less than it says.
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -92,6 +91,21 @@ def make_base(codename: str, target: Path, *packages: str) -> Path:
     return target
 
 
+def extract_package(codename: str, package: str, target: Path) -> Path:
+    """Extract a package of a Debian release, with what it depends on, into a directory."""
+    subprocess.run(
+        [
+            *("mmdebstrap", "--quiet", "--variant=extract", f"--include={package}"),
+            *(f"--aptopt={line}" for line in machine_apt().splitlines()),
+            *(codename, str(target), "-"),
+        ],
+        input=source_lines(codename)[0] + "\n",
+        text=True,
+        check=True,
+    )
+    return target
+
+
 def machine_apt() -> str:
     """Return how the machine's APT is told to trust its mirror, as configuration lines."""
     wanted = ("Acquire::Check-Valid-Until", "Acquire::Check-Date")
@@ -103,7 +117,3 @@ def machine_apt() -> str:
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    make_base(sys.argv[1], Path(sys.argv[2]))
