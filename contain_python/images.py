@@ -34,7 +34,9 @@ from contain_python.releases import read_lock
 
 #: BuildKit begins each line with the number of its step, and perhaps the seconds that it runs.
 _STEP = re.compile(r"#\d+ (?:\d+\.\d+ )?")
-_TELLING = re.compile(r"error|^E: |not found|denied|No space", re.IGNORECASE)
+_TELLING = re.compile(
+    r"error|^E: |not found|denied|no such|no space|unmet dep|Depends: ", re.IGNORECASE
+)
 _NO_PACKAGE = re.compile(
     r"E: (Unable to locate package .+|Package .+ has no .+)|The following .+ unmet"
 )
@@ -236,7 +238,7 @@ def explained(
                 found=line,
                 remedy="see that the name is right, and that the engine may reach the registry",
             )
-        if "apt-get: not found" in line or "apt-get: No such file" in line:
+        if "apt-get: not found" in line or ("/bin/sh" in line and "no such file" in line):
             return UsageError(
                 f"{base} has no APT",
                 expected="Debian, or a distribution made from it, such as debian:bookworm-slim",

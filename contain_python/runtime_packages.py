@@ -139,6 +139,8 @@ def _minima(prefix: Prefix, facts: dict[Path, ElfFacts], built_with: set[str]) -
 
 def _shlibdeps(prefix: Prefix, facts: dict[Path, ElfFacts]) -> str:
     """Return what dpkg-shlibdeps(1) says; it wants to stand in a Debian source package."""
+    if not facts:
+        return ""
     with tempfile.TemporaryDirectory(prefix="contain-python-") as folder:
         control = Path(folder) / "debian" / "control"
         control.parent.mkdir()

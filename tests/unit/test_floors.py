@@ -24,10 +24,13 @@ LONG_ON_PURPOSE = {
 #: What stands beside `commands`, on top of it, and below `cli`: tasks with much of their own.
 TASKS = {"housekeeping", "rebuilding", "reproducibility", "circumstances"}
 
+#: The tasks about containers, which `container_tasks` offers to the command line.
+CONTAINERS = {"consumers", "containers", "deploying", "images", "verify_image"}
+
 #: The upper floors, each with those that may stand on it.
 ABOVE = {
     "stages": {"inputs", "pipeline", "foresight", "commands"},
-    "checks": {"pipeline", "stages.verify"},
+    "checks": {"pipeline", "stages.verify", "verify_image"},
     "inputs": {"steps", "pipeline", "foresight", *TASKS},
     "steps": {"pipeline"},
     "pipeline": {"commands", *TASKS},
@@ -36,8 +39,19 @@ ABOVE = {
     "commands": {*TASKS, "cli"},
     **{task: {"cli"} for task in TASKS - {"circumstances"}},
     "circumstances": {"reproducibility"},
+    **{task: {"container_tasks"} for task in CONTAINERS},
+    "container_tasks": {"cli"},
     "cli": set[str](),
-    "console": {"pipeline", "steps", "report", "commands", *TASKS, "cli"},
+    "console": {
+        "pipeline",
+        "steps",
+        "report",
+        "commands",
+        *TASKS,
+        *CONTAINERS,
+        "container_tasks",
+        "cli",
+    },
 }
 
 

@@ -1,0 +1,132 @@
+"""The Dockerfile of an application, and the bake file of a fleet."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from contain_python.consumers import Consumer, Fleet, bake, dockerfile, read_requirements
+from contain_python.errors import SourceError, UsageError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def consumer(tmp_path: Path) -> Consumer:
+    """Return what a Dockerfile is written for, with a manifest."""
+    manifest = tmp_path / "m.json"
+    row = {"name": "libssl3", "minimum": "3.0.0", "why": "libssl.so.3"}
+    data = {"release": {"version": "3.13.15"}, "prefix": "/opt/p", "runtime_packages": [row]}
+    manifest.write_text(json.dumps(data))
+    return Consumer(manifest=str(manifest), base="", builder="", requirements="", offered="tzdata")
+
+
+def test_packages_and_paths(consumer: Consumer) -> None:
+    """Exactly the manifest's packages and the choices; the prefix is on PATH."""
+    text = dockerfile(consumer)
+    assert '"libssl3 (>= 3.0.0), tzdata, tini"' in text
+    assert "FROM contain-python-builder:3.13.15 AS builder" in text
+    assert "FROM debian:bookworm-slim AS runtime" in text
+    assert "ENV PATH=/opt/p/bin:$PATH" in text
+    assert "venv" not in text
+    assert "{" not in text.replace("'{}'", "")
+
+
+def test_requirements_come_before_code(consumer: Consumer, tmp_path: Path) -> None:
+    """An environment is made in the builder and copied; hashes are required where there are any."""
+    path = tmp_path / "web.txt"
+    path.write_text("a==1 --hash=sha256:00\n")
+    text = dockerfile(replace(consumer, requirements=str(path)))
+    assert text.index("COPY web.txt ./") < text.index("COPY --from=builder /app/venv")
+    assert text.index("COPY --from=builder /app/venv") < text.index("COPY . ./")
+    assert "--require-hashes" in text
+    assert "ENV PATH=/app/venv/bin:/opt/p/bin:$PATH" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "hashed"),
+    [
+        ("", False),
+        ("# nothing\n\na==1  # one\nb[x]>=2; python_version > '3'\n", False),
+        ("a==1 \\\n    --hash=sha256:00 \\\n    --hash=sha256:11\n", True),
+        ("-r other.txt\n--index-url https://x\na @ https://example.org/a.whl\n", False),
+    ],
+)
+def test_requirements_that_pip_reads(tmp_path: Path, text: str, *, hashed: bool) -> None:
+    """Comments, options, continued lines and hashes."""
+    path = tmp_path / "r.txt"
+    path.write_text(text)
+    assert read_requirements(path) is hashed
+
+
+def test_requirement_that_is_none(tmp_path: Path) -> None:
+    """The file, the line and the text are named."""
+    path = tmp_path / "r.txt"
+    path.write_text("a==1\n\nnot a requirement\n")
+    with pytest.raises(UsageError, match="line 3: 'not a requirement' is no requirement"):
+        read_requirements(path)
+    with pytest.raises(UsageError, match="cannot read"):
+        read_requirements(tmp_path / "none.txt")
+
+
+def test_bad_names(consumer: Consumer) -> None:
+    """Names of images are judged before they stand in a file."""
+    with pytest.raises(UsageError, match="--base cannot be"):
+        dockerfile(replace(consumer, base="Debian"))
+    with pytest.raises(UsageError, match="--builder cannot be"):
+        dockerfile(replace(consumer, builder="a b"))
+
+
+FLEET = Fleet(
+    pythons="3.13 3.14",
+    bases="debian:bookworm-slim debian:trixie-slim",
+    targets="builder runtime",
+    registry="localhost:5000/base",
+    cache="registry",
+    options="",
+    recipe=str(ROOT / "contain.toml"),
+)
+
+
+def test_fleet() -> None:
+    """Each version on each base in each target, with one cache for what they share."""
+    data = bake(FLEET)
+    names = data["group"]["default"]["targets"]
+    assert len(names) == len(set(names)) == 8
+    assert set(data["target"]) == {"common", *names}
+    one = data["target"]["runtime-3-14-7-debian-trixie-slim"]
+    assert one["tags"] == ["localhost:5000/base/python:3.14.7-debian-trixie-slim"]
+    assert one["args"] == {"BASE": "debian:trixie-slim", "PYTHON": "3.14.7"}
+    other = data["target"]["builder-3-14-7-debian-trixie-slim"]
+    assert one["cache-from"] == other["cache-from"]
+    assert "mode=max" in one["cache-to"][0]
+
+
+def test_inline_cache() -> None:
+    """Builders without exporters take the images themselves as their cache."""
+    one = bake(replace(FLEET, cache="inline"))["target"]["builder-3-13-15-debian-bookworm-slim"]
+    assert one["cache-to"] == ["type=inline"]
+    assert one["cache-from"] == [f"type=registry,ref={one['tags'][0]}"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"cache": "s3"}, "--cache cannot be"),
+        ({"bases": "Debian"}, "--bases cannot be"),
+        ({"registry": "https://x"}, "--registry cannot be"),
+    ],
+)
+def test_what_cannot_be(changes: dict[str, str], told: str) -> None:
+    """One message each."""
+    with pytest.raises(UsageError, match=told):
+        bake(replace(FLEET, **changes))
+
+
+def test_version_that_is_not_locked() -> None:
+    """A fleet of what cannot be built is refused."""
+    with pytest.raises(SourceError, match="is not locked"):
+        bake(replace(FLEET, pythons="3.13.99"))

@@ -1,0 +1,183 @@
+"""Packed tarballs become a prefix: checked first, whole at once, several versions together."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from contain_python.console import Console
+from contain_python.deploying import deploy
+from contain_python.errors import CheckError, SourceError, UsageError
+
+PREFIX = "/opt/myorg/python"
+
+Files = dict[str, str | tuple[str, ...]]
+
+
+def pack(
+    dist: Path, version: str, files: Files, *, kind: str = "runtime", prefix: str = PREFIX
+) -> Path:
+    """Write a tarball with its manifest, and list it; a tuple of one word is a link's target."""
+    dist.mkdir(exist_ok=True)
+    path = dist / f"python-{version}-linux-x86_64-{kind}.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(f"{'' if kind == 'debug' else prefix[1:] + '/'}{name}")
+            info.mtime = 1_700_000_000
+            if isinstance(content, tuple):
+                info.type, info.linkname = tarfile.SYMTYPE, content[0]
+                tar.addfile(info)
+            else:
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content.encode()))
+    manifest = {"kind": kind, "prefix": prefix, "release": {"version": version}}
+    (dist / f"python-{version}-linux-x86_64-{kind}.json").write_text(json.dumps(manifest))
+    with (dist / "SHA256SUMS").open("a") as sums:
+        sums.write(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n")
+    return path
+
+
+def a_python(series: str, **more: str) -> Files:
+    """Return what stands in a prefix."""
+    return {
+        "bin/python3": (f"python{series}",),
+        f"bin/python{series}": f"program {series}",
+        f"bin/pip{series}": f"pip {series}",
+        "bin/pip3": f"pip {series}",
+        f"lib/python{series}/os.py": f"os of {series}",
+        "lib/pkgconfig/python3.pc": f"pc {series}",
+        **more,
+    }
+
+
+def put(root: Path, *tarballs: Path) -> None:
+    """Deploy the first tarball, and the others beside it."""
+    deploy(str(tarballs[0]), " ".join(map(str, tarballs[1:])), str(root), Console(as_json=True))
+
+
+def tree(root: Path) -> dict[str, str]:
+    """Return the content of each file below the prefix, and the target of each link."""
+    top = root / PREFIX[1:]
+    return {
+        str(path.relative_to(top)): str(path.readlink()) if path.is_symlink() else path.read_text()
+        for path in sorted(top.rglob("*"))
+        if path.is_symlink() or path.is_file()
+    }
+
+
+def test_a_flavour_replaces_its_prefix(tmp_path: Path) -> None:
+    """What stood there before is gone, and nothing is left beside it."""
+    old = tmp_path / "root" / PREFIX[1:] / "bin/old"
+    old.parent.mkdir(parents=True)
+    old.write_text("old")
+    put(tmp_path / "root", pack(tmp_path / "dist", "3.13.15", a_python("3.13")))
+    found = tree(tmp_path / "root")
+    assert found["bin/python3"] == "python3.13"
+    assert "bin/old" not in found
+    top = tmp_path / "root" / PREFIX[1:]
+    assert [path.name for path in top.parent.iterdir()] == ["python"]
+    assert (top / "lib/python3.13/os.py").stat().st_mtime == 1_700_000_000
+
+
+def test_versions_side_by_side(tmp_path: Path) -> None:
+    """Of the others only versioned names are taken; 3.1 is not taken for 3.13."""
+    dist = tmp_path / "dist"
+    first = pack(dist, "3.13.15", a_python("3.13"))
+    second = pack(dist, "3.11.2", a_python("3.11"))
+    third = pack(dist, "3.1.0", a_python("3.1", **{"lib/python3.13/stray.py": "not mine"}))
+    put(tmp_path / "root", first, second, third, first)
+    found = tree(tmp_path / "root")
+    assert found["bin/python3"] == "python3.13"
+    assert found["bin/pip3"] == "pip 3.13"
+    assert found["lib/pkgconfig/python3.pc"] == "pc 3.13"
+    assert {found[f"bin/pip{series}"] for series in ("3.13", "3.11", "3.1")} == {
+        "pip 3.13", "pip 3.11", "pip 3.1",
+    }  # fmt: skip
+    assert "lib/python3.13/stray.py" not in found
+
+
+def test_versions_that_differ_in_a_file(tmp_path: Path) -> None:
+    """A versioned name with two contents is an error, and the prefix stays as it was."""
+    dist = tmp_path / "dist"
+    first = pack(dist, "3.13.15", a_python("3.13", **{"share/3.11/x": "a"}))
+    second = pack(dist, "3.11.2", a_python("3.11", **{"share/3.11/x": "b"}))
+    put(tmp_path / "root", first)
+    before = tree(tmp_path / "root")
+    with pytest.raises(CheckError, match=r"different files share/3\.11/x"):
+        put(tmp_path / "root", first, second)
+    assert tree(tmp_path / "root") == before
+
+
+def test_debug_symbols_are_added(tmp_path: Path) -> None:
+    """They stand beside those of other packages."""
+    other = tmp_path / "root/usr/lib/debug/.build-id/aa/other.debug"
+    other.parent.mkdir(parents=True)
+    other.write_text("other")
+    files: Files = {"usr/lib/debug/.build-id/ab/cd.debug": "ours"}
+    put(tmp_path / "root", pack(tmp_path / "dist", "3.13.15", files, kind="debug"))
+    assert (tmp_path / "root/usr/lib/debug/.build-id/ab/cd.debug").read_text() == "ours"
+    assert other.read_text() == "other"
+    assert sorted(path.name for path in (tmp_path / "root").iterdir()) == ["usr"]
+
+
+def test_damage_is_found(tmp_path: Path) -> None:
+    """A tarball that is not what SHA256SUMS lists is not extracted."""
+    path = pack(tmp_path / "dist", "3.13.15", a_python("3.13"))
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(SourceError, match="is not what was packed"):
+        put(tmp_path / "root", path)
+    assert not (tmp_path / "root").exists()
+
+
+def test_unlisted_tarball(tmp_path: Path) -> None:
+    """Without a hash to compare with, nothing is trusted."""
+    path = pack(tmp_path / "dist", "3.13.15", a_python("3.13"))
+    (tmp_path / "dist/SHA256SUMS").unlink()
+    with pytest.raises(SourceError, match="is not listed"):
+        put(tmp_path / "root", path)
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"kind": "runtime", "prefix": "/etc"}'])
+def test_manifest_that_cannot_be_read(tmp_path: Path, text: str) -> None:
+    """One clear message, for whatever is wrong with it."""
+    path = pack(tmp_path / "dist", "3.13.15", a_python("3.13"))
+    (tmp_path / "dist/python-3.13.15-linux-x86_64-runtime.json").write_text(text)
+    with pytest.raises(SourceError, match="no manifest"):
+        put(tmp_path / "root", path)
+
+
+def test_prefix_of_the_system(tmp_path: Path) -> None:
+    """A manifest cannot have the system's own directory replaced."""
+    path = pack(tmp_path / "dist", "3.13.15", a_python("3.13"), prefix="/usr")
+    with pytest.raises(SourceError, match="no manifest"):
+        put(tmp_path / "root", path)
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "prefix", "told"),
+    [
+        ("3.11.2", "builder", PREFIX, "does not go together"),
+        ("3.11.2", "runtime", "/opt/other/python", "does not go together"),
+        ("3.13.5", "runtime", PREFIX, "one release of a series"),
+    ],
+)
+def test_tarballs_that_do_not_go_together(
+    tmp_path: Path, version: str, kind: str, prefix: str, told: str
+) -> None:
+    """Flavour and prefix must be the same, and the series different."""
+    first = pack(tmp_path / "dist", "3.13.15", a_python("3.13"))
+    other = pack(tmp_path / "dist", version, a_python("3.11"), kind=kind, prefix=prefix)
+    with pytest.raises(UsageError, match=told):
+        put(tmp_path / "root", first, other)
+
+
+def test_no_tarball(tmp_path: Path) -> None:
+    """One is told how to name one."""
+    with pytest.raises(UsageError, match="there is no tarball") as problem:
+        put(tmp_path, tmp_path / "nothing.tar.zst")
+    assert "invoke deploy dist/" in str(problem.value)
