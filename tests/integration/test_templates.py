@@ -1,0 +1,116 @@
+"""The pipelines that teams copy: every line that can run here is run, against a real registry."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from bases import make_base
+from daemons import Docker, docker, registry
+from test_containers import copy_of_project
+
+TEMPLATES = Path(__file__).parents[2] / "templates"
+
+#: What is not here: programs that no Debian package has, and accounts elsewhere.
+ELSEWHERE = ("trivy ", "cosign ", "docker login ", "apk add ")
+
+
+def load(name: str) -> dict[str, Any]:
+    """Return a template's data."""
+    data: dict[str, Any] = yaml.safe_load((TEMPLATES / name).read_text())
+    return data
+
+
+def github_lines() -> list[str]:
+    """Return the commands of the GitHub workflow, in order."""
+    steps = load("github-actions.yml")["jobs"]["image"]["steps"]
+    return [line for step in steps for line in step.get("run", "").splitlines() if line]
+
+
+def gitlab_lines() -> list[str]:
+    """Return the commands of the GitLab pipeline, in order."""
+    data = load("gitlab-ci.yml")
+    scripts = (data["default"]["before_script"], data["image"]["script"], data["publish"]["script"])
+    return [line for script in scripts for line in script]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Docker, str, Path]]:
+    """Run an engine with a base, and a registry, beside a copy of the project."""
+    folder = tmp_path_factory.mktemp("templates")
+    with docker(folder / "engine") as engine, registry(folder / "registry", 5124) as address:
+        tar = make_base("bookworm", folder / "bookworm.tar")
+        engine.ask("import", tar, "debian:bookworm-slim")
+        yield engine, address, copy_of_project(folder / "project")
+
+
+@pytest.mark.parametrize(
+    ("lines", "name"),
+    [(github_lines(), "github"), (gitlab_lines(), "gitlab")],
+    ids=["github", "gitlab"],
+)
+def test_every_line_runs(place: tuple[Docker, str, Path], lines: list[str], name: str) -> None:
+    """Build, verify, publish: in the order of the pipeline, with its own variables."""
+    engine, address, project = place
+    environment = {
+        **engine.environment,
+        "PYTHON": "3.13",
+        "BASE": "debian:bookworm-slim",
+        "REGISTRY": f"{address}/{name}",
+        "TAG": "3.13-bookworm",
+        "SOURCE": "https://git.example.org/base/python",
+    }
+    ran = 0
+    for line in lines:
+        if line.startswith(ELSEWHERE):
+            continue
+        if "invoke image" in line:
+            # No bridge here, and no time for PGO.
+            line = line.replace(
+                "invoke image", "invoke image --network host --options '--optimize none'"
+            )
+        done = subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", line],
+            cwd=project, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{line}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+        ran += 1
+    assert ran >= 5
+    digest = (project / "digest.txt").read_text().strip()
+    assert digest.startswith(f"{address}/{name}/python@sha256:")
+    engine.ask("pull", digest)
+    labels = engine.ask("image", "inspect", "--format={{json .Config.Labels}}", digest)
+    assert "https://git.example.org/base/python" in labels
+
+
+@pytest.mark.parametrize("lines", [github_lines(), gitlab_lines()], ids=["github", "gitlab"])
+def test_what_does_not_run_here_is_known(lines: list[str]) -> None:
+    """Scan and signature stand in both pipelines, after the verification and before the end."""
+    order = [line.split()[0] for line in lines if line.startswith(("trivy ", "cosign "))]
+    assert order == ["trivy", "cosign"]
+    verified = next(index for index, line in enumerate(lines) if "verify-image" in line)
+    pushed = next(index for index, line in enumerate(lines) if line.startswith("docker push"))
+    assert verified < pushed
+
+
+def test_rebuilt_on_updates() -> None:
+    """Each run looks for updates as of its day, and GitHub's runs daily."""
+    assert all(
+        any("--updates-as-of" in line for line in lines)
+        for lines in (github_lines(), gitlab_lines())
+    )
+    # YAML 1.1 reads a bare `on` as true.
+    triggers = load("github-actions.yml")[True]  # type: ignore[index]
+    assert triggers["schedule"]
+
+
+def test_shell_of_the_templates() -> None:
+    """Every line is a whole command."""
+    shell = shutil.which("bash") or "bash"
+    for line in (*github_lines(), *gitlab_lines()):
+        assert subprocess.run([shell, "-n", "-c", line], check=False).returncode == 0, line
