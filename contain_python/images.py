@@ -165,7 +165,7 @@ def check(options: ImageOptions) -> None:
 
 def named(options: ImageOptions, root: Path) -> Iterator[tuple[str, str]]:
     """Yield each target that is built, and the name of its image."""
-    tag = options.tag or f"contain-python:{version_of(options, root)}"
+    tag = options.tag or f"contain-python:{versions_of(options, root)[0]}"
     name, _, label = tag.rpartition(":") if ":" in tag.rpartition("/")[2] else (tag, "", "latest")
     targets = list(_TARGETS.get(options.base, ("builder", "runtime")))
     if options.debug:
@@ -175,10 +175,11 @@ def named(options: ImageOptions, root: Path) -> Iterator[tuple[str, str]]:
         yield target, f"{name}{suffix}:{label}"
 
 
-def version_of(options: ImageOptions, root: Path) -> str:
-    """Return the version that is python3 in the images. Raises SourceError."""
+def versions_of(options: ImageOptions, root: Path) -> list[str]:
+    """Return the versions in the images; the first is what python3 is. Raises SourceError."""
     wanted = options.python or read_recipe(root / Path(options.recipe).name).build.python
-    return read_lock(root / "releases.lock").resolve(wanted.split()[0]).version
+    lock = read_lock(root / "releases.lock")
+    return [lock.resolve(word).version for word in wanted.split()]
 
 
 def build_argv(
@@ -188,7 +189,7 @@ def build_argv(
     arguments = {
         "BASE": "" if options.base == "scratch" else options.base,
         "BASE_DIGEST": options.base_digest,
-        "PYTHON": options.python or version_of(options, root),
+        "PYTHON": " ".join(versions_of(options, root)),
         "PREFIX": options.prefix,
         "OPTIONS": options.options,
         "OFFERED": options.offered,
