@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 import yaml
-from bases import make_base
-from daemons import Docker, docker, registry
-from test_containers import copy_of_project
+from daemons import registry
+from yards import QUICK, Yard, copy_of_project
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 
+#: There is no bridge here.
+HERE = f"--network host --options '{QUICK}'"
+
 #: What is not here: programs that no Debian package has, and accounts elsewhere.
-HERE = "--network host --options '--optimize none'"
 ELSEWHERE = ("trivy ", "cosign ", "docker login ", "apk add ")
 
 
@@ -41,13 +42,10 @@ def gitlab_lines() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Docker, str, Path]]:
-    """Run an engine with a base, and a registry, beside a copy of the project."""
-    folder = tmp_path_factory.mktemp("templates")
-    with docker(folder / "engine") as engine, registry(folder / "registry", 5124) as address:
-        tar = make_base("bookworm", folder / "bookworm.tar")
-        engine.ask("import", tar, "debian:bookworm-slim")
-        yield engine, address, copy_of_project(folder / "project")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run a registry."""
+    with registry(tmp_path_factory.mktemp("templates") / "registry", 5124) as running:
+        yield running
 
 
 @pytest.mark.parametrize(
@@ -55,9 +53,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Docker, st
     [(github_lines(), "github"), (gitlab_lines(), "gitlab")],
     ids=["github", "gitlab"],
 )
-def test_every_line_runs(place: tuple[Docker, str, Path], lines: list[str], name: str) -> None:
+def test_every_line_runs(yard: Yard, address: str, lines: list[str], name: str) -> None:
     """Build, verify, publish: in the order of the pipeline, with its own variables."""
-    engine, address, project = place
+    engine = yard.engine
+    project = copy_of_project(yard.root.parent / name)
     environment = {
         **engine.environment,
         "PYTHON": "3.13",
@@ -70,7 +69,6 @@ def test_every_line_runs(place: tuple[Docker, str, Path], lines: list[str], name
     for written in lines:
         if written.startswith(ELSEWHERE):
             continue
-        # No bridge here, and no time for PGO.
         line = written.replace("invoke image", f"invoke image {HERE}")
         done = subprocess.run(
             ["bash", "-eo", "pipefail", "-c", line],

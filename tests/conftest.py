@@ -1,4 +1,4 @@
-"""A small real Python, made once a session; each test gets a copy of hard links to damage."""
+"""What is made once a session: a small real Python, and an engine with base images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from bases import make_base
+from daemons import docker
 from pythons import elf_subject, make_python
+from yards import Yard, copy_of_project
 
 from contain_python.subject import Subject
 
@@ -42,3 +45,14 @@ def python(pristine: Subject) -> Iterator[Subject]:
 def bare(tmp_path: Path) -> Subject:
     """Return a prefix with one well-built executable."""
     return elf_subject(tmp_path / "bare")
+
+
+@pytest.fixture(scope="session")
+def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    """Run an engine with both base images."""
+    folder = tmp_path_factory.mktemp("yard")
+    with docker(folder / "engine") as engine:
+        for codename in ("bookworm", "trixie"):
+            tar = make_base(codename, folder / f"{codename}.tar")
+            engine.ask("import", tar, f"debian:{codename}-slim")
+        yield Yard(root=copy_of_project(folder / "project"), engine=engine)

@@ -1,0 +1,67 @@
+"""Where images are built for tests: a copy of the project, and an engine with base images."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from daemons import Docker
+from toypython import ROOT
+
+#: Nothing is optimised, to save time.
+QUICK = "--optimize none"
+
+Done = subprocess.CompletedProcess[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Yard:
+    """A copy of what the images are built from, and the engine that builds them."""
+
+    root: Path
+    engine: Docker
+
+    def invoke(self, *words: str | Path, environment: Mapping[str, str] | None = None) -> Done:
+        """Run a task with the copy's recipe."""
+        return subprocess.run(
+            [sys.executable, "-m", "invoke", *map(str, words)],
+            cwd=ROOT,
+            env=environment or self.engine.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def image(self, tag: str, *words: str) -> dict[str, Any]:
+        """Build images; return each by its target."""
+        done = self.invoke(
+            *("image", "--recipe", self.root / "contain.toml", "--network", "host", "--json"),
+            *("--options", QUICK, "--tag", tag, *words),
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+        events = [json.loads(line) for line in done.stdout.splitlines()]
+        return {event["target"]: event for event in events if event["event"] == "image"}
+
+    @property
+    def log(self) -> Path:
+        """Return the log of the last builder."""
+        return self.root / "build/logs/image-builder.log"
+
+
+def copy_of_project(root: Path) -> Path:
+    """Copy what a clone has, without what was built in it."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    for name in filter(None, listed.split("\0")):
+        target = root / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target)
+    return root
