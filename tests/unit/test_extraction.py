@@ -311,3 +311,13 @@ def test_opened_tar_can_be_read_in_any_order(tmp_path: Path) -> None:
             content = tar.extractfile(name)
             assert content is not None
             assert content.read() == name.encode()
+
+
+def test_only_what_is_wanted(tmp_path: Path) -> None:
+    """Members that are not wanted are neither judged nor extracted."""
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w") as tar:
+        for name in ("keep/x", "../outside"):
+            tar.addfile(tarfile.TarInfo(name))
+    extract(path, tmp_path / "out", lambda name: name.startswith("keep/"))
+    assert [entry.name for entry in (tmp_path / "out").rglob("*")] == ["keep", "x"]

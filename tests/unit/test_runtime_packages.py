@@ -11,6 +11,8 @@ from pythons import EXECUTABLE, LIBRARY, compile_c
 from values import a_prefix
 
 from contain_python import distribution, runtime_packages
+from contain_python.console import Console
+from contain_python.containers import show_runtime_packages
 from contain_python.errors import UsageError
 from contain_python.runtime_packages import (
     Offered,
@@ -143,3 +145,26 @@ def test_everything_in_the_table_has_a_reason() -> None:
     for entry in entries:
         assert len(entry.why) > 20
         assert entry.packages.apt
+
+
+def manifest(path: Path, *rows: tuple[str, str]) -> Path:
+    """Write a manifest that tells what is needed."""
+    data = [{"name": name, "minimum": minimum, "why": "w"} for name, minimum in rows]
+    path.write_text(json.dumps({"runtime_packages": data}))
+    return path
+
+
+def test_packages_of_several_versions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What two versions need is told once; where the least versions differ, both are."""
+    first = manifest(tmp_path / "a.json", ("libc6", "2.36"), ("zlib1g", "1.2"))
+    second = manifest(tmp_path / "b.json", ("libc6", "2.36"), ("zlib1g", "1.3"))
+    show_runtime_packages(f"{first} {second}", "tzdata", "apt", Console())
+    assert capsys.readouterr().out == (
+        "libc6 (>= 2.36), zlib1g (>= 1.2), zlib1g (>= 1.3), tzdata\n"
+    )
+
+
+def test_packages_for_other_managers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Names alone, as dnf and the others take them."""
+    show_runtime_packages(str(manifest(tmp_path / "a.json", ("zlib", "1.2"))), "", "dnf", Console())
+    assert capsys.readouterr().out == "zlib\n"

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from values import a_release
 
 from contain_python import distribution, toolchain
 from contain_python.errors import ToolchainError
@@ -280,3 +281,11 @@ def test_unknown_package_manager(machine: Path, tmp_path: Path) -> None:
     with pytest.raises(ToolchainError, match="finds no package manager") as caught:
         toolchain.install_deps(recipe(), release("3.13.15"), tmp_path / "log")
     assert caught.value.remedy.count("\n") == 4
+
+
+def test_tool_of_one_package_manager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """dpkg-shlibdeps is asked for only where dpkg is."""
+    for manager in distribution.MANAGERS:
+        monkeypatch.setattr(distribution, "machine_manager", lambda: manager)  # noqa: B023
+        names = {need.name for need in toolchain.needs(Recipe(), a_release())}
+        assert ("dpkg-shlibdeps" in names) is (manager.name == "apt")

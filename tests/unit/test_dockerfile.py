@@ -1,0 +1,66 @@
+"""Dockerfile.builder says the same as the tool: packages, version, prefix, package table."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from contain_python import distribution, toolchain
+from contain_python.distribution import merged
+from contain_python.recipe import read_recipe
+from contain_python.releases import read_lock
+from contain_python.runtime_packages import table
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "Dockerfile.builder").read_text()
+
+#: What the tool itself needs, rather than a build.
+OWN = {"ca-certificates", "python3", "python3-venv"}
+
+
+def packages() -> list[str]:
+    """Return the packages that the toolchain stage installs."""
+    block = TEXT[TEXT.index("AS toolchain") :]
+    listed = block[block.index("Keep-Downloaded-Packages=true") : block.index("\n\n")]
+    return re.findall(r"^ {8}(\S+)", listed, re.MULTILINE)
+
+
+def test_packages_of_the_toolchain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every release that is locked can be built with them, and none of them is needless."""
+    apt = next(one for one in distribution.MANAGERS if one.name == "apt")
+    monkeypatch.setattr(distribution, "machine_manager", lambda: apt)
+    recipe = read_recipe(ROOT / "contain.toml")
+    lock = read_lock(ROOT / "releases.lock")
+    needed = {
+        name
+        for release in lock.releases
+        for name in merged([need.packages for need in toolchain.needs(recipe, release)]).apt
+    }
+    assert packages() == sorted(needed | OWN)
+
+
+def test_defaults_are_the_recipes() -> None:
+    """Whoever builds without this tool gets what the recipe says."""
+    recipe = read_recipe(ROOT / "contain.toml")
+    version = read_lock(ROOT / "releases.lock").resolve(recipe.build.python).version
+    assert set(re.findall(r"^ARG PYTHON=(.*)$", TEXT, re.MULTILINE)) == {version}
+    assert set(re.findall(r"^ARG PREFIX=(.*)$", TEXT, re.MULTILINE)) == {recipe.build.prefix}
+
+
+def test_offered_packages_are_those_of_the_table() -> None:
+    """All choices are taken unless someone says otherwise."""
+    (offered,) = re.findall(r'^ARG OFFERED="(.*)"$', TEXT, re.MULTILINE)
+    assert set(offered.split()) == {entry.name for entry in table().offered}
+
+
+def test_everything_that_is_copied_is_in_the_context() -> None:
+    """What .dockerignore leaves out cannot be copied."""
+    admitted = {
+        line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] == "!"
+    }
+    assert all((ROOT / name).exists() for name in admitted)
+    for line in re.findall(r"^COPY (?!--from)(.+) \S+$", TEXT, re.MULTILINE):
+        for name in line.split():
+            assert name == "." or name.split("/")[0] in admitted, name
