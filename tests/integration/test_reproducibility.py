@@ -79,7 +79,7 @@ def leaky(tmp_path_factory: pytest.TempPathFactory) -> Checked:
     target = "$(DESTDIR)$(LIBDEST)/told-by-{}.txt"
     lines = [f"{{ {shell}; }} >{target.format(name)}" for name, shell in LEAKS.items()]
     toy = make_toy(tmp_path_factory.mktemp("leaky"), files=installing(*lines))
-    return check(toy, "--json")
+    return check(toy, "--json", "--diffoscope")
 
 
 def test_clean_build_is_reproducible(clean: Checked) -> None:
@@ -134,6 +134,14 @@ def test_each_leak_is_named(leaky: Checked) -> None:
     expected = {f"told-by-{name}.txt" for name in LEAKS}
     processors = [row["varied"] for row in leaky.events("varied") if row["name"] == "processors"]
     assert named == (expected if all(processors) else expected - {"told-by-processors.txt"})
+
+
+def test_diffoscope_explains_on_request(leaky: Checked) -> None:
+    """Its report stands beside both builds, and names what differs inside the tarball."""
+    (place,) = leaky.left
+    report = (place / "diffoscope.txt").read_text()
+    assert "told-by-" in report
+    assert any(str(place) in event["text"] for event in leaky.events("note"))
 
 
 def test_error_names_member_and_bytes(leaky: Checked) -> None:
