@@ -35,7 +35,7 @@ RUN --mount=type=tmpfs,target=/var/cache/apt --mount=type=tmpfs,target=/var/lib/
     fi; \
     echo "security updates as of ${UPDATES_AS_OF:-the first build of this layer}"; \
     export DEBIAN_FRONTEND=noninteractive; \
-    apt-get update; \
+    apt-get update -o APT::Update::Error-Mode=any; \
     apt-get upgrade --yes --no-install-recommends; \
     rm -rf /var/log/apt /var/log/dpkg.log /var/log/alternatives.log /var/lib/dpkg/*-old
 
@@ -48,10 +48,11 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
     set -eu; \
     rm -f /etc/apt/apt.conf.d/docker-clean; \
     export DEBIAN_FRONTEND=noninteractive; \
-    apt-get update; \
+    apt-get update -o APT::Update::Error-Mode=any; \
     apt-get install --yes --no-install-recommends -o APT::Keep-Downloaded-Packages=true \
         binutils \
         ca-certificates \
+        ccache \
         diffutils \
         dpkg-dev \
         findutils \
@@ -98,10 +99,9 @@ ARG PYTHON=3.13.15
 # More options of `invoke build-python`, such as: --optimize none --jobs 8
 ARG OPTIONS=
 ARG SNAPSHOT=
-# The cache holds sources, profiles and compiled prefixes, each by its hash: edited rules or patches
+# The cache holds sources, profiles and compiled prefixes, each by its hash, and ccache's: edited rules or patches
 # download nothing, and edited rules compile nothing. The workspace stays for the next build, too.
 RUN --mount=type=cache,target=/root/.cache/contain-python \
-    --mount=type=cache,target=/root/.cache/ccache \
     --mount=type=cache,target=/var/tmp/contain-python,sharing=locked \
     set -eu; \
     ./bootstrap invoke build-python --python "$PYTHON" --prefix "$PREFIX" --snapshot="$SNAPSHOT" \
@@ -112,10 +112,11 @@ RUN --mount=type=cache,target=/root/.cache/contain-python \
         --root ../runtime; \
     ./bootstrap invoke deploy $default-debug.tar.* --also "$(echo ../dist/*-debug.tar.*)" \
         --root ../debug
-# Packages that are opened and not linked, by choice: docs/containers.md says what each is for.
-ARG OFFERED="ca-certificates tini tzdata"
+# Packages that are opened and not linked, by choice: docs/containers.md says what each is for. The
+# entry point needs tini.
+ARG OFFERED="ca-certificates tzdata"
 RUN ./bootstrap invoke runtime-packages --manifest "$(echo ../dist/*-runtime.json)" \
-        --offered "$OFFERED" >../runtime-packages
+        --offered "$OFFERED tini" >../runtime-packages
 ENV PATH=$PREFIX/bin:$PATH
 CMD ["python3"]
 
@@ -126,7 +127,7 @@ RUN --mount=type=bind,from=builder,source=/opt/contain-python/runtime-packages,t
     --mount=type=tmpfs,target=/var/cache/apt --mount=type=tmpfs,target=/var/lib/apt/lists \
     set -eu; \
     export DEBIAN_FRONTEND=noninteractive; \
-    apt-get update; \
+    apt-get update -o APT::Update::Error-Mode=any; \
     apt-get satisfy --yes --no-install-recommends "$(cat /mnt/packages)"; \
     groupadd --gid 10001 python; \
     useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent \

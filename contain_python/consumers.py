@@ -20,6 +20,7 @@ from contain_python.runtime_packages import offered, read_needed
 
 #: What pip takes in a requirements file beside requirements.
 _OPTION = re.compile(r"-{1,2}[a-zA-Z]")
+_NESTED = re.compile(r"(-[rce]|--requirement|--constraint|--editable)\b")
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 
 _DOCKERFILE = """\
@@ -39,7 +40,7 @@ FROM {base} AS runtime
 # Exactly what CPython needs here, each with the least version that will do.
 RUN --mount=type=tmpfs,target=/var/cache/apt --mount=type=tmpfs,target=/var/lib/apt/lists \\
     export DEBIAN_FRONTEND=noninteractive && \\
-    apt-get update && \\
+    apt-get update -o APT::Update::Error-Mode=any && \\
     apt-get upgrade --yes --no-install-recommends && \\
     apt-get satisfy --yes --no-install-recommends "{packages}" && \\
     groupadd --gid 10001 app && \\
@@ -59,14 +60,18 @@ CMD ["python3"]
 
 _INSTALL = """\
 # Before the code: editing that installs nothing again. Wheels that pip makes stay in its cache.
-COPY {requirements} ./
+COPY {requirements} {requirements}
 RUN --mount=type=cache,target=/root/.cache/pip \\
     --mount=type=secret,id=pip.conf,target=/etc/pip.conf \\
     python3 -m venv --without-pip /app/venv && \\
     python3 -m pip --python /app/venv/bin/python3 install --no-compile{hashes} \\
         --requirement {requirements} && \\
-    python3 -m compileall -q --invalidation-mode unchecked-hash /app/venv/lib
+    {{ python3 -m compileall -q --invalidation-mode unchecked-hash /app/venv/lib || \\
+        echo "what does not compile was left as it is"; }}
 """
+
+#: What Dockerfile.builder has to build.
+TARGETS = ("builder", "runtime", "debug", "distroless")
 
 _NAME = re.compile(r"[^a-zA-Z0-9_-]+")
 
@@ -105,7 +110,7 @@ def dockerfile(consumer: Consumer) -> str:
     install, copy, path = "", "", f"{prefix}/bin"
     if requirements:
         hashed = read_requirements(Path(requirements))
-        name = Path(requirements).name
+        name = _in_context(Path(requirements))
         hashes = " --require-hashes" if hashed else ""
         install = _INSTALL.format(requirements=name, hashes=hashes)
         copy, path = "COPY --from=builder /app/venv /app/venv\n", f"/app/venv/bin:{path}"
@@ -113,7 +118,7 @@ def dockerfile(consumer: Consumer) -> str:
         version=version,
         builder=builder,
         base=base,
-        requirements=f"{Path(requirements).name or 'requirements'}:",
+        requirements=f"{_in_context(Path(requirements)) if requirements else 'requirements'}:",
         install=install,
         packages=", ".join(map(str, rows)),
         copy=copy,
@@ -121,18 +126,31 @@ def dockerfile(consumer: Consumer) -> str:
     )
 
 
+def _in_context(path: Path) -> str:
+    """Return where a file stands in the build's context, which is the current directory."""
+    here = path.resolve()
+    below = here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here.name
+    return str(below)
+
+
 def read_requirements(path: Path) -> bool:
     """Return whether a requirements file has hashes. Raises UsageError if pip cannot read it."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as problem:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as problem:
         raise UsageError(
-            f"cannot read {path}", found=problem.strerror or "", expected="a requirements file"
+            f"cannot read {path}", found=str(problem), expected="a requirements file in UTF-8"
         ) from problem
     hashed = False
     for number, line in _joined(text):
         requirement, _, hashes = line.partition(" --hash")
         hashed = hashed or bool(hashes)
+        if _NESTED.match(line):
+            raise UsageError(
+                f"{path}, line {number}: names another file",
+                found=line,
+                remedy="put all into one file: uv pip compile, or pip-compile, with hashes",
+            )
         try:
             if not _OPTION.match(line):
                 Requirement(requirement.partition(" --")[0])
@@ -198,7 +216,13 @@ def bake(fleet: Fleet) -> dict[str, Any]:
         "common": {
             "context": ".",
             "dockerfile": "Dockerfile.builder",
-            "args": {"OPTIONS": fleet.options} if fleet.options else {},
+            "args": {
+                "OPTIONS": fleet.options,
+                "PREFIX": recipe.build.prefix,
+                "UPDATES_AS_OF": "${UPDATES_AS_OF}",
+                "REVISION": "${REVISION}",
+                "SOURCE": "${SOURCE}",
+            },
         }
     }
     names = []
@@ -207,10 +231,27 @@ def bake(fleet: Fleet) -> dict[str, Any]:
         for base in fleet.bases.split():
             check_reference("--bases", base)
             for target in fleet.targets.split():
+                if target not in TARGETS:
+                    raise UsageError(
+                        f"--targets names no target {target!r}",
+                        expected="some of " + ", ".join(TARGETS),
+                    )
                 name, value = _baked(fleet.cache, registry, version, base, target)
+                if name in targets:
+                    raise UsageError(
+                        "two images of the fleet would have one name",
+                        found=name,
+                        expected="bases whose last parts differ, and each version once",
+                    )
                 targets[name] = value
                 names.append(name)
-    return {"group": {"default": {"targets": names}}, "target": targets}
+    # Set in the environment: UPDATES_AS_OF=$(date +%F) docker buildx bake …
+    variables = {name: {"default": ""} for name in ("UPDATES_AS_OF", "REVISION", "SOURCE")}
+    return {
+        "variable": variables,
+        "group": {"default": {"targets": names}},
+        "target": targets,
+    }
 
 
 def _baked(
@@ -222,7 +263,7 @@ def _baked(
     if cache == "inline":
         into, sources = "type=inline", [f"type=registry,ref={tag}"]
     else:
-        reference = f"{registry}/cache:{version}-{distribution}"
+        reference = f"{registry}/cache:{target}-{version}-{distribution}"
         into = f"type=registry,ref={reference},mode=max"
         sources = [f"type=registry,ref={reference}"]
     name = _NAME.sub("-", f"{target}-{version}-{distribution}")

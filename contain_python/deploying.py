@@ -15,6 +15,7 @@ from contain_python.console import Console
 from contain_python.errors import CheckError, SourceError, UsageError
 from contain_python.extraction import extract
 from contain_python.files import remove_tree, sha256, sorted_entries, sorted_files, whole_directory
+from contain_python.identity import NAME as IDENTITY
 from contain_python.model import Progress
 from contain_python.recipe import check_prefix
 
@@ -116,14 +117,40 @@ def _replace(tarballs: list[Tarball], top: Path) -> Path:
     """Let the first tarball's prefix appear, with what carries the others' versions."""
     below = tarballs[0].prefix.lstrip("/")
     target = top / below
+    if not _holds_files(target):
+        # Only directories, such as a base image's /usr/local, which cannot always be renamed.
+        _fill(target, tarballs, below)
+        return target
+    if not list(target.glob(f"lib/python3.*/{IDENTITY}")):
+        raise UsageError(
+            f"{target} holds something else",
+            expected="nothing, or a Python that this tool put there, which would be replaced",
+            found=", ".join(sorted(path.name for path in target.iterdir())),
+            remedy="build with a --prefix of Python's own, or pass another --root",
+        )
     with whole_directory(target) as aside:
-        place = aside / ".extracted"
+        _fill(aside, tarballs, below)
+    return target
+
+
+def _holds_files(target: Path) -> bool:
+    return target.is_dir() and any(
+        not path.is_dir() or path.is_symlink() for path in sorted_entries(target)
+    )
+
+
+def _fill(target: Path, tarballs: list[Tarball], below: str) -> None:
+    """Extract the tarballs beside the target's content, and move all of it in."""
+    target.mkdir(parents=True, exist_ok=True)
+    place = target / ".extracted"
+    remove_tree(place)
+    try:
         for one in tarballs:
             extract(one.path, place / one.series, _wanted(one, tarballs[0]))
-            _merge(place / one.series / below, aside)
+            _merge(place / one.series / below, target)
+    finally:
         remove_tree(place)
-        aside.chmod(0o755)
-    return target
+    target.chmod(0o755)
 
 
 def _wanted(one: Tarball, first: Tarball) -> Callable[[str], bool]:

@@ -18,7 +18,11 @@ Kind = Literal["docker", "podman", "buildah"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 #: How the variables begin by which engines and their clients are set up.
-_OWN = ("DOCKER_", "BUILDX_", "BUILDAH_", "CONTAINER", "STORAGE_", "REGISTRY_", "XDG_RUNTIME_DIR")
+_OWN = (
+    *("DOCKER_", "BUILDX_", "BUILDAH_", "CONTAINER", "STORAGE_", "REGISTRY_", "XDG_RUNTIME_DIR"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+    *("SSL_CERT_", "SSH_AUTH_SOCK"),
+)
 
 #: From this version on, the client needs the plug-in buildx to build with BuildKit.
 _BUILDX_SINCE = 23
@@ -124,17 +128,21 @@ def _programs(kind: Kind) -> Iterator[str]:
 def _working(kind: Kind, program: str, *, builds: bool) -> Engine:
     engine = Engine(kind=kind, program=program, version="")
     if kind == "docker":
-        versions = json.loads(engine.ask("version", "--format", "{{json .}}"))
-        client = versions["Client"]["Version"]
+        try:
+            versions = json.loads(engine.ask("version", "--format", "{{json .}}"))
+            client, server = versions["Client"]["Version"], versions["Server"]["Version"]
+        except (ValueError, KeyError, TypeError) as problem:
+            raise EngineError("does not answer as Docker does", found=str(problem)) from problem
         if builds:
             _refuse_without_buildkit(engine, client)
-        return Engine(kind=kind, program=program, version=versions["Server"]["Version"])
+        return Engine(kind=kind, program=program, version=server)
     version = engine.ask("--version").split()
     return Engine(kind=kind, program=program, version=next(w for w in version if w[0].isdigit()))
 
 
 def _refuse_without_buildkit(engine: Engine, client: str) -> None:
-    if int(client.split(".", 1)[0]) < _BUILDX_SINCE:
+    number = client.split(".", maxsplit=1)[0]
+    if number.isdigit() and int(number) < _BUILDX_SINCE:
         return
     try:
         engine.ask("buildx", "version")
@@ -145,10 +153,11 @@ def _refuse_without_buildkit(engine: Engine, client: str) -> None:
         ) from problem
 
 
-def check_reference(option: str, name: str) -> None:
-    """Refuse what is no name of an image. Raises UsageError."""
-    plain, _, digest = name.partition("@")
-    if not _REFERENCE.fullmatch(plain) or (digest and not _DIGEST.fullmatch(digest)):
+def check_reference(option: str, name: str, *, digest: bool = True) -> None:
+    """Refuse what is no name of an image, or has a digest where it may not. Raises UsageError."""
+    plain, at, given = name.partition("@")
+    is_pinned = digest and bool(_DIGEST.fullmatch(given))
+    if not _REFERENCE.fullmatch(plain) or (at and not is_pinned):
         raise UsageError(
             f"{option} cannot be {name!r}",
             expected="a name and perhaps a tag, lower case, such as myorg/python:3.13 or"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
@@ -41,11 +42,28 @@ _MOUNTED = ("dev", "proc", "sys")
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFile:
-    """A member of an image's file system; `mode` has the kind and the permissions (stat)."""
+    """A member of an image's file system, as the tar's header tells it, which nobody's rights bend.
+
+    `mode` has the kind and the permissions (stat), `link` a symbolic or hard link's target.
+    """
 
     name: str
     mode: int
-    owner: int
+    owner: int = 0
+    group: int = 0
+    link: str = ""
+
+    @property
+    def is_set_id(self) -> bool:
+        """Return whether it is a program with another user's or group's rights."""
+        return stat.S_ISREG(self.mode) and bool(self.mode & (stat.S_ISUID | stat.S_ISGID))
+
+    def stays_in(self, top: str) -> bool:
+        """Return whether a symbolic link leads to something below `top`; what is no link does."""
+        if not stat.S_ISLNK(self.mode):
+            return True
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(self.name), self.link))
+        return not self.link.startswith("/") and (target + "/").startswith(top.rstrip("/") + "/")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +100,7 @@ _QUESTIONS = (
         remedy="mount a cache or tmpfs there, or remove it in the same layer",
     ),
     _Question(
-        asks=lambda one: stat.S_ISREG(one.mode) and bool(one.mode & (stat.S_ISUID | stat.S_ISGID)),
+        asks=lambda one: one.is_set_id,
         what="is set-user-id or set-group-id",
         why="it gives whoever runs it another user's rights",
         remedy="chmod a-s, as Dockerfile.builder does",
@@ -116,3 +134,50 @@ def _findings(files: list[ImageFile]) -> Iterator[Finding]:
         for one in files:
             if question.asks(one):
                 yield _make.error(one.name, question.what, why=question.why, remedy=question.remedy)
+
+
+def check_prefix(files: Iterable[ImageFile], prefix: str, *, shared: bool) -> CheckResult:
+    """Judge owners, modes and links of everything in a prefix, and of its directory.
+
+    A `shared` prefix is the distribution's own, whose links lead where it pleases.
+    """
+    top = prefix.strip("/")
+    seen = [one for one in files if f"{one.name.rstrip('/')}/".startswith(f"{top}/")]
+    make = Maker(check="permissions")
+    findings = [
+        make.error(one.name, what, why=why, remedy=remedy)
+        for one in seen
+        for what, why, remedy in _problems(one, top, shared=shared)
+    ]
+    return CheckResult(
+        check="permissions",
+        examined=f"{counted(len(seen), 'entry', 'entries')} of /{top}: owners, modes, links",
+        findings=tuple(findings),
+    )
+
+
+def _problems(one: ImageFile, top: str, *, shared: bool) -> Iterator[tuple[str, str, str]]:
+    if (one.owner, one.group) != (0, 0) and not shared:
+        yield (
+            f"belongs to {one.owner}:{one.group}",
+            "whoever runs as that user can change it",
+            "COPY it without --chown",
+        )
+    if not stat.S_ISLNK(one.mode) and one.mode & (stat.S_IWGRP | stat.S_IWOTH) and not shared:
+        yield (
+            f"can be written by others than its owner ({stat.S_IMODE(one.mode):04o})",
+            "whoever writes there runs code as everyone who uses this Python",
+            "chmod go-w",
+        )
+    if not one.stays_in(top) and not shared:
+        yield (
+            f"links out of the prefix, to {one.link}",
+            "what lies beside the prefix does not move with it",
+            "make the link relative, or remove it",
+        )
+    if not stat.S_IFMT(one.mode):
+        yield (
+            "is a device, a pipe or a socket",
+            "a Python consists of files, directories and links",
+            "remove it",
+        )

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -127,6 +127,7 @@ def build_images(options: ImageOptions, console: Console) -> tuple[Built, ...]:
     check(options)
     engine = find_engine(options.engine)
     console.note(f"building with {engine}")
+    options = replace(options, base_digest=options.base_digest or digest_of(engine, options.base))
     root = read_recipe(Path(options.recipe)).root.resolve()
     context(root)
     names = list(named(options, root))
@@ -153,12 +154,17 @@ def build_images(options: ImageOptions, console: Console) -> tuple[Built, ...]:
 def check(options: ImageOptions) -> None:
     """Refuse what cannot be, before anything is built. Raises UsageError."""
     if options.tag:
-        check_reference("--tag", options.tag)
+        check_reference("--tag", options.tag, digest=False)
     if options.base and options.base != "scratch":
         check_reference("--base", options.base)
     if options.prefix:
         check_prefix(options.prefix)
     check_digest("--base-digest", options.base_digest)
+    if Path(options.recipe).name != "contain.toml":
+        raise UsageError(
+            f"--recipe cannot be {options.recipe!r}",
+            expected="a contain.toml, beside the Dockerfile.builder that copies it",
+        )
     if options.pip_conf and not Path(options.pip_conf).is_file():
         raise UsageError(f"there is no {options.pip_conf}", expected="pip's configuration file")
 
@@ -177,7 +183,7 @@ def named(options: ImageOptions, root: Path) -> Iterator[tuple[str, str]]:
 
 def versions_of(options: ImageOptions, root: Path) -> list[str]:
     """Return the versions in the images; the first is what python3 is. Raises SourceError."""
-    wanted = options.python or read_recipe(root / Path(options.recipe).name).build.python
+    wanted = options.python or read_recipe(root / "contain.toml").build.python
     lock = read_lock(root / "releases.lock")
     return [lock.resolve(word).version for word in wanted.split()]
 
@@ -190,7 +196,7 @@ def build_argv(
         "BASE": "" if options.base == "scratch" else options.base,
         "BASE_DIGEST": options.base_digest,
         "PYTHON": " ".join(versions_of(options, root)),
-        "PREFIX": options.prefix,
+        "PREFIX": options.prefix or read_recipe(root / "contain.toml").build.prefix,
         "OPTIONS": options.options,
         "OFFERED": options.offered,
         "UPDATES_AS_OF": options.updates_as_of,
@@ -213,7 +219,26 @@ def build_argv(
 def _pip_conf(options: ImageOptions) -> str:
     """Return the file that names the index which pip asks, if the machine has one."""
     candidates = (options.pip_conf, os.environ.get("PIP_CONFIG_FILE", ""), "/etc/pip.conf")
-    return next((path for path in candidates if path and Path(path).is_file()), "")
+    return next((str(Path(path).resolve()) for path in candidates if Path(path).is_file()), "")
+
+
+def digest_of(engine: Engine, base: str) -> str:
+    """Return the digest by which a registry knows the base, "" if none does, or nobody can tell.
+
+    It pins the base for all targets, and becomes a label.
+    """
+    name = "debian:bookworm-slim" if base in ("", "scratch") else base
+    if engine.kind == "buildah" or "@" in name:
+        return ""
+    for attempt in ("inspect", "pull"):
+        try:
+            if attempt == "pull":
+                engine.ask("pull", name)
+            digests = engine.image(name).get("RepoDigests") or [""]
+            return str(digests[0]).partition("@")[2]
+        except EngineError:
+            continue
+    return ""
 
 
 def revision(root: Path) -> str:

@@ -34,6 +34,7 @@ PARTS = (
     "bin/2to3*",
     "include/python3*",
     "lib/python3.*",
+    "lib64/python3.*",
     "lib/libpython3*",
     "lib/pkgconfig/python*",
 )

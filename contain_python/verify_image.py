@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import secrets
+import stat
 import tarfile
 import tempfile
 import time
@@ -13,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from contain_python import image_files, process
-from contain_python.checks import elf, modules, permissions, text
+from contain_python.checks import elf, modules
+from contain_python.checks import text as texts
 from contain_python.console import Console
 from contain_python.engines import (
     HARDENED,
@@ -76,8 +79,17 @@ class Image:
         """Run a probe in a container that may do next to nothing."""
         command = [self.python, "-I", "-S", "-B", "-c", probe_text(name)]
         argv = container_argv(self.engine, self.name, *_OPTIONS, *options, command=command)
-        where = Path("/")
-        return attempt(argv, cwd=where, text=json.dumps(argument), environment=environment())
+        container = f"contain-python-{secrets.token_hex(8)}"
+        argv[2:2] = ["--name", container]
+        text = json.dumps(argument)
+        outcome = None
+        try:
+            outcome = attempt(argv, cwd=Path("/"), text=text, environment=environment())
+            return outcome
+        finally:
+            # Ending the client, at a time limit or an interrupt, ends no container.
+            if outcome is None or outcome.status is None:
+                self.engine.ask("rm", "--force", container)
 
 
 def verify_image(name: str, wanted: str, without: str, python: str, console: Console) -> None:
@@ -113,18 +125,20 @@ def _judged(
     files = _export(image, folder / "image.tar")
     console.progress(Progress(fraction=0.2, doing="looking at its files"))
     yield image_files.check(files)
-    subject = _subject(identity, folder)
+    subject = _subject(identity, files, folder)
     own = read_identity(subject.stdlib)
     rules = own.rules if own else Rules()
-    for check in (elf.check, permissions.check, text.check):
+    prefix = Path(identity["prefix"])
+    shared = str(prefix) in SHARED
+    yield image_files.check_prefix(files, str(prefix), shared=shared)
+    for check in (elf.check, texts.check):
         yield check(subject, rules)
     console.progress(Progress(fraction=0.4, doing="importing every module in a container"))
-    prefix = Path(identity["prefix"])
     yield modules.examine(
         subject, rules, image.run, lambda path: str(prefix / path.relative_to(subject.root))
     )
     console.progress(Progress(fraction=0.7, doing="trying what programs take for granted"))
-    yield _services(image, folder, left_out, shared=str(prefix) in SHARED)
+    yield _services(image, folder, left_out, shared=shared)
     console.progress(Progress(fraction=0.9, doing="stopping a container"))
     yield _signals(image)
 
@@ -187,7 +201,13 @@ def _export(image: Image, target: Path) -> list[ImageFile]:
         image.engine.ask("rm", "--force", container)
     with open_tar(target) as tar:
         return [
-            ImageFile(name=member.name.removeprefix("./"), mode=_mode(member), owner=member.uid)
+            ImageFile(
+                name=member.name.removeprefix("./").rstrip("/"),
+                mode=_mode(member),
+                owner=member.uid,
+                group=member.gid,
+                link=member.linkname,
+            )
             for member in tar
         ]
 
@@ -198,13 +218,16 @@ def _mode(member: tarfile.TarInfo) -> int:
     return kinds.get(member.type, 0) | member.mode
 
 
-def _subject(identity: dict[str, Any], folder: Path) -> Subject:
+def _subject(identity: dict[str, Any], files: list[ImageFile], folder: Path) -> Subject:
     prefix = identity["prefix"]
     top = prefix.strip("/") + "/"
+    # Judged by their headers; they are not extracted, for they could do harm here.
+    harmful = {one.name for one in files if one.is_set_id or not one.stays_in(top)}
+    harmful |= {one.name for one in files if not stat.S_IFMT(one.mode)}
 
     def is_python(name: str) -> bool:
         plain = name.removeprefix("./")
-        if not plain.startswith(top):
+        if not plain.startswith(top) or plain.rstrip("/") in harmful:
             return False
         below = Path(plain.removeprefix(top))
         return prefix not in SHARED or any(
@@ -214,11 +237,17 @@ def _subject(identity: dict[str, Any], folder: Path) -> Subject:
     place = folder / "root"
     extract(folder / "image.tar", place, is_python)
     root = place / top
+    if not identity["stdlib"].startswith(f"/{top}"):
+        raise CheckError(
+            "the standard library is not where this Python is",
+            expected=f"a directory below {prefix}",
+            found=identity["stdlib"],
+        )
     stdlib = root / Path(identity["stdlib"]).relative_to(prefix)
     own = read_identity(stdlib)
     return Subject(
         root=root,
-        executable=root / Path(identity["executable"]).relative_to(prefix),
+        executable=root / "bin" / Path(identity["executable"]).name,
         series=stdlib.name.removeprefix("python").removesuffix("t"),
         version=identity["version"],
         stdlib=stdlib,
@@ -295,7 +324,7 @@ def _signals(image: Image) -> CheckResult:
                 why="whether the program could be stopped was not tried",
             )
             return CheckResult(check="signals", examined="nothing", findings=(finding,))
-        engine.ask("stop", "--time", "5", container)
+        engine.ask("stop", "--time", "1", container)
         state = json.loads(engine.ask("inspect", container))[0]["State"]
     finally:
         engine.ask("rm", "--force", container)

@@ -38,11 +38,11 @@ class Yard:
             check=False,
         )
 
-    def image(self, tag: str, *words: str) -> dict[str, Any]:
+    def image(self, tag: str, *words: str, options: str = QUICK) -> dict[str, Any]:
         """Build images; return each by its target."""
         done = self.invoke(
             *("image", "--recipe", self.root / "contain.toml", "--network", "host", "--json"),
-            *("--options", QUICK, "--tag", tag, *words),
+            *("--options", options, "--tag", tag, *words),
         )
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr
         events = [json.loads(line) for line in done.stdout.splitlines()]

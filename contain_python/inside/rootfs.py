@@ -169,6 +169,31 @@ class Root:
         os.utime(self.top, (self.newest, self.newest))
 
 
+def owner(path: str) -> str:
+    """Return the package that a file belongs to, under any name that a merged /usr gives it."""
+    names = {path, os.path.realpath(path)}
+    names |= {name.removeprefix("/usr") for name in names} | {f"/usr{name}" for name in names}
+    found = subprocess.run(
+        ["/usr/bin/dpkg-query", "--search", *sorted(names)],
+        check=False,
+        capture_output=True,
+        text=True,
+    ).stdout
+    return found.partition(":")[0]
+
+
+def also_linked(top: Path) -> set[str]:
+    """Return the packages of libraries that the libraries in there need, and that are not there.
+
+    Nobody names them: Python does not link what OpenSSL links.
+    """
+    files = [str(path) for path in sorted(top.rglob("*.so*")) if not path.is_symlink()]
+    listed = subprocess.run(["/usr/bin/ldd", *files], check=False, capture_output=True, text=True)
+    paths = {line.split()[2] for line in listed.stdout.splitlines() if " => /" in line}
+    absent = {path for path in paths if not os.path.lexists(f"{top}/{real_name(path)}")}
+    return {owner(path) for path in absent}
+
+
 def md5sums(package: str) -> list[str]:
     """Return the lines of a package's list of hashes: "MD5  path"."""
     path = query("--control-path", package, "md5sums").strip()
@@ -181,6 +206,8 @@ def main() -> None:
     root = Root(top)
     for package in installed(packages.read_text(encoding="utf-8")):
         print(f"{package}: {root.add(package)} files", flush=True)
+    for package in sorted(also_linked(top)):
+        print(f"{package}: {root.add(package)} files, for another library", flush=True)
     # What packages generate when they are installed belongs to no package.
     for path in sorted(Path("/etc/ssl/certs").glob("*")):
         root.copy(path)

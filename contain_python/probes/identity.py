@@ -28,7 +28,7 @@ def main() -> None:
         "version": platform.python_version(),
         "implementation": sys.implementation.name,
         "executable": os.path.realpath(sys.executable),
-        "prefix": sys.base_prefix,
+        "prefix": os.path.realpath(sys.base_prefix),
         "stdlib": os.path.dirname(os.path.realpath(os.__file__)),  # noqa: PTH120  old Pythons too
         "recorded": recorded(),
     }

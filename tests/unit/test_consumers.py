@@ -40,7 +40,7 @@ def test_requirements_come_before_code(consumer: Consumer, tmp_path: Path) -> No
     path = tmp_path / "web.txt"
     path.write_text("a==1 --hash=sha256:00\n")
     text = dockerfile(replace(consumer, requirements=str(path)))
-    assert text.index("COPY web.txt ./") < text.index("COPY --from=builder /app/venv")
+    assert text.index("COPY web.txt web.txt") < text.index("COPY --from=builder /app/venv")
     assert text.index("COPY --from=builder /app/venv") < text.index("COPY . ./")
     assert "--require-hashes" in text
     assert "ENV PATH=/app/venv/bin:/opt/p/bin:$PATH" in text
@@ -52,7 +52,8 @@ def test_requirements_come_before_code(consumer: Consumer, tmp_path: Path) -> No
         ("", False),
         ("# nothing\n\na==1  # one\nb[x]>=2; python_version > '3'\n", False),
         ("a==1 \\\n    --hash=sha256:00 \\\n    --hash=sha256:11\n", True),
-        ("-r other.txt\n--index-url https://x\na @ https://example.org/a.whl\n", False),
+        ("--index-url https://x\na @ https://example.org/a.whl\n", False),
+        ("\ufeffa==1\n", False),
     ],
 )
 def test_requirements_that_pip_reads(tmp_path: Path, text: str, *, hashed: bool) -> None:
@@ -70,6 +71,12 @@ def test_requirement_that_is_none(tmp_path: Path) -> None:
         read_requirements(path)
     with pytest.raises(UsageError, match="cannot read"):
         read_requirements(tmp_path / "none.txt")
+    path.write_text("a==1\n", encoding="utf-16")
+    with pytest.raises(UsageError, match="cannot read"):
+        read_requirements(path)
+    path.write_text("-r base.txt\n")
+    with pytest.raises(UsageError, match="line 1: names another file"):
+        read_requirements(path)
 
 
 def test_bad_names(consumer: Consumer) -> None:
@@ -92,16 +99,18 @@ FLEET = Fleet(
 
 
 def test_fleet() -> None:
-    """Each version on each base in each target, with one cache for what they share."""
+    """Each version on each base in each target, each with a cache of its own."""
     data = bake(FLEET)
     names = data["group"]["default"]["targets"]
     assert len(names) == len(set(names)) == 8
     assert set(data["target"]) == {"common", *names}
+    assert data["target"]["common"]["args"]["UPDATES_AS_OF"] == "${UPDATES_AS_OF}"
+    assert data["variable"]["UPDATES_AS_OF"] == {"default": ""}
     one = data["target"]["runtime-3-14-7-debian-trixie-slim"]
     assert one["tags"] == ["localhost:5000/base/python:3.14.7-debian-trixie-slim"]
     assert one["args"] == {"BASE": "debian:trixie-slim", "PYTHON": "3.14.7"}
     other = data["target"]["builder-3-14-7-debian-trixie-slim"]
-    assert one["cache-from"] == other["cache-from"]
+    assert one["cache-from"] != other["cache-from"]
     assert "mode=max" in one["cache-to"][0]
 
 
@@ -118,6 +127,8 @@ def test_inline_cache() -> None:
         ({"cache": "s3"}, "--cache cannot be"),
         ({"bases": "Debian"}, "--bases cannot be"),
         ({"registry": "https://x"}, "--registry cannot be"),
+        ({"targets": "toolchain"}, "no target 'toolchain'"),
+        ({"bases": "a/debian:12 b/debian:12"}, "would have one name"),
     ],
 )
 def test_what_cannot_be(changes: dict[str, str], told: str) -> None:

@@ -50,6 +50,7 @@ def a_python(series: str, **more: str) -> Files:
         f"bin/pip{series}": f"pip {series}",
         "bin/pip3": f"pip {series}",
         f"lib/python{series}/os.py": f"os of {series}",
+        f"lib/python{series}/contain-python.json": "{}",
         "lib/pkgconfig/python3.pc": f"pc {series}",
         **more,
     }
@@ -75,6 +76,9 @@ def test_a_flavour_replaces_its_prefix(tmp_path: Path) -> None:
     old = tmp_path / "root" / PREFIX[1:] / "bin/old"
     old.parent.mkdir(parents=True)
     old.write_text("old")
+    mark = tmp_path / "root" / PREFIX[1:] / "lib/python3.12/contain-python.json"
+    mark.parent.mkdir(parents=True)
+    mark.write_text("{}")
     put(tmp_path / "root", pack(tmp_path / "dist", "3.13.15", a_python("3.13")))
     found = tree(tmp_path / "root")
     assert found["bin/python3"] == "python3.13"
@@ -181,3 +185,20 @@ def test_no_tarball(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no tarball") as problem:
         put(tmp_path, tmp_path / "nothing.tar.zst")
     assert "invoke deploy dist/" in str(problem.value)
+
+
+def test_what_is_not_ours_is_not_replaced(tmp_path: Path) -> None:
+    """A prefix that others have filled, such as /usr/local, is left as it is."""
+    other = tmp_path / "root" / PREFIX[1:] / "bin/other"
+    other.parent.mkdir(parents=True)
+    other.write_text("other")
+    with pytest.raises(UsageError, match="holds something else"):
+        put(tmp_path / "root", pack(tmp_path / "dist", "3.13.15", a_python("3.13")))
+    assert tree(tmp_path / "root") == {"bin/other": "other"}
+
+
+def test_empty_directories_are_filled(tmp_path: Path) -> None:
+    """A base image's /usr/local has directories and no files."""
+    (tmp_path / "root" / PREFIX[1:] / "bin").mkdir(parents=True)
+    put(tmp_path / "root", pack(tmp_path / "dist", "3.13.15", a_python("3.13")))
+    assert tree(tmp_path / "root")["bin/python3.13"] == "program 3.13"

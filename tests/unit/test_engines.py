@@ -54,6 +54,14 @@ def test_what_is_no_name(name: str) -> None:
         check_reference("--tag", name)
 
 
+def test_digest_of_a_tag() -> None:
+    """A name to be given to an image has no digest."""
+    with pytest.raises(UsageError, match="--tag cannot be"):
+        check_reference("--tag", f"a@{DIGEST}", digest=False)
+    with pytest.raises(UsageError, match="--base cannot be"):
+        check_reference("--base", "debian:12@")
+
+
 def test_digests() -> None:
     """A digest is whole, or left out."""
     check_digest("--base-digest", DIGEST)

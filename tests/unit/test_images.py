@@ -62,7 +62,7 @@ def test_only_what_was_chosen_is_passed() -> None:
     assert "BASE=debian:trixie-slim" in found
     assert "UPDATES_AS_OF=today" in found
     assert "--network=host" in found
-    assert not [word for word in found if word.startswith(("SNAPSHOT", "OFFERED", "PREFIX"))]
+    assert not [word for word in found if word.startswith(("SNAPSHOT", "OFFERED"))]
     assert found[-1] == str(ROOT)
 
 
@@ -144,6 +144,7 @@ def test_progress_follows_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
         ImageOptions(base_digest="x"),
         ImageOptions(prefix="/opt/my python"),
         ImageOptions(pip_conf="/nonexistent/pip.conf"),
+        ImageOptions(recipe="other.toml"),
     ],
 )
 def test_what_cannot_be_is_refused(options: ImageOptions) -> None:

@@ -25,7 +25,7 @@ from contain_python.model import (
     Prefix,
     Verified,
 )
-from contain_python.recipe import Recipe
+from contain_python.recipe import Build, Recipe
 from contain_python.runtime_packages import linked_libraries
 from contain_python.stages.archive import archive
 from contain_python.workspace import Workspace
@@ -68,7 +68,9 @@ def workspace(tmp_path: Path) -> Workspace:
     return found
 
 
-def manifest(tmp_path: Path, workspace: Workspace, kind: str) -> dict[str, Any]:
+def manifest(
+    tmp_path: Path, workspace: Workspace, kind: str, recipe: Recipe | None = None
+) -> dict[str, Any]:
     """Return the manifest of one archive of a tiny build."""
     for name in ("runtime", "builder"):
         write(tmp_path / name / "lib/ü.py", f"# {name}\n")
@@ -84,7 +86,7 @@ def manifest(tmp_path: Path, workspace: Workspace, kind: str) -> dict[str, Any]:
     result = CheckResult(check="elf", examined="1 file", findings=(note,))
     archives: Archives = archive(workspace, flavours)
     verified = Verified(archives=archives, runtime=(result,), builder=())
-    text = manifest_text(Recipe(), workspace, verified, archives.of(kind), TARBALL)
+    text = manifest_text(recipe or Recipe(), workspace, verified, archives.of(kind), TARBALL)
     assert str(tmp_path) not in text
     assert text.endswith("}\n")
     data: dict[str, Any] = json.loads(text)
@@ -131,6 +133,12 @@ def test_ledger_and_checks_of_the_flavour(tmp_path: Path, workspace: Workspace) 
     builder = manifest(tmp_path / "again", workspace, "builder")
     assert [row["rule"] for row in builder["ledger"]] == ["test"]
     assert builder["checks"] == []
+
+
+def test_snapshot_is_told(tmp_path: Path, workspace: Workspace) -> None:
+    """Where the packages were pinned to, the manifest says."""
+    recipe = Recipe(build=Build(snapshot="http://snapshot.example.org/20261124T000000Z"))
+    assert "20261124T000000Z" in json.dumps(manifest(tmp_path, workspace, "runtime", recipe))
 
 
 def test_lengths_of_the_build_place_are_no_sizes(tmp_path: Path, workspace: Workspace) -> None:
