@@ -81,9 +81,10 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
         uuid-dev \
         zlib1g-dev
 
-# The tool's own packages, pinned and hashed; a secret called pip.conf is your index, if you have one.
+# The tool's own packages, pinned and hashed, without those of its tests; a secret called pip.conf is your index, if you have one.
 WORKDIR /opt/contain-python/tool
-COPY bootstrap pyproject.toml requirements.txt ./
+COPY bootstrap pyproject.toml ./
+COPY requirements-run.txt requirements.txt
 COPY contain_python/__init__.py contain_python/
 COPY contain_python/checks/__init__.py contain_python/checks/
 COPY contain_python/stages/__init__.py contain_python/stages/

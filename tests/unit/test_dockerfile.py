@@ -64,3 +64,13 @@ def test_everything_that_is_copied_is_in_the_context() -> None:
     for line in re.findall(r"^COPY (?!--from)(.+) \S+$", TEXT, re.MULTILINE):
         for name in line.split():
             assert name == "." or name.split("/")[0] in admitted, name
+
+
+def test_packages_of_the_tool_are_pinned_alike() -> None:
+    """The builder has what a checkout has, less what only the tests need."""
+
+    def pins(name: str) -> set[str]:
+        return set(re.findall(r"^([a-z][\w.-]*==\S+)", (ROOT / name).read_text(), re.MULTILINE))
+
+    assert pins("requirements-run.txt") < pins("requirements.txt")
+    assert not {"pytest", "mypy"} & {pin.split("==")[0] for pin in pins("requirements-run.txt")}
