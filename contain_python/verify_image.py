@@ -164,7 +164,7 @@ def _configuration(config: dict[str, Any]) -> CheckResult:
         findings.append(
             make.error(
                 "USER",
-                f"is {user!r}" if user else "is not set, so it is root",
+                _called(user),
                 why="root in a container is one mistake away from root on the host; Kubernetes'"
                 " runAsNonRoot needs a number",
                 remedy="USER 10001:10001",
@@ -175,6 +175,13 @@ def _configuration(config: dict[str, Any]) -> CheckResult:
         examined=f"user {user or 'root'}, entry point {config.get('Entrypoint')}, labels",
         findings=tuple(findings),
     )
+
+
+def _called(user: str) -> str:
+    if not user:
+        return "is not set, so it is root"
+    number = user.split(":", maxsplit=1)[0]
+    return f"is {user}, which is root" if number.isdigit() else f"is {user!r}, which is no number"
 
 
 # --- its files ----------------------------------------------------------------------------------

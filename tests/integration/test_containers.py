@@ -364,7 +364,7 @@ def _tarballs(sums: str, version: str) -> list[str]:
 LIBRARY = f"{PREFIX}/lib/python3.13"
 PIP = f"{LIBRARY}/site-packages/pip"
 MUTATIONS = {
-    "root": (["USER 0"], "is root", "configuration"),
+    "root": (["USER 0"], "is 0, which is root", "configuration"),
     "no number": (["USER nobody"], "is 'nobody'", "configuration"),
     "compiler": (["USER 0", "RUN touch /usr/bin/gcc-12", "USER 10001"], "compiler's", "files"),
     "pip": (
