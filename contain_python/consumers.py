@@ -190,6 +190,7 @@ class Fleet:
     registry: str
     cache: str
     options: str
+    network: str
     recipe: str
 
 
@@ -216,6 +217,7 @@ def bake(fleet: Fleet) -> dict[str, Any]:
         "common": {
             "context": ".",
             "dockerfile": "Dockerfile.builder",
+            **({"network": fleet.network} if fleet.network else {}),
             "args": {
                 "OPTIONS": fleet.options,
                 "PREFIX": recipe.build.prefix,

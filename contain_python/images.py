@@ -24,6 +24,7 @@ from contain_python.errors import (
     CompileError,
     ContainError,
     EngineError,
+    PackError,
     ToolchainError,
     UsageError,
 )
@@ -35,11 +36,12 @@ from contain_python.releases import read_lock
 #: BuildKit begins each line with the number of its step, and perhaps the seconds that it runs.
 _STEP = re.compile(r"#\d+ (?:\d+\.\d+ )?")
 _TELLING = re.compile(
-    r"error|^E: |not found|denied|no such|no space|unmet dep|Depends: ", re.IGNORECASE
+    r"error|^E: |free space|not found|denied|no such|no space|unmet dep|Depends: ", re.IGNORECASE
 )
 _NO_PACKAGE = re.compile(
     r"E: (Unable to locate package .+|Package .+ has no .+)|The following .+ unmet"
 )
+_NO_SPACE = re.compile(r"No space left on device|enough free space|Disk quota exceeded")
 _NO_IMAGE = re.compile(
     r"pull access denied|manifest.* unknown|failed to resolve|failed to do request|"
     r"initializing source docker|no such host|connection refused|not found: manifest"
@@ -258,6 +260,12 @@ def explained(
     text = "\n".join(telling[-8:])
     base = options.base or "the base image"
     for line in telling:
+        if _NO_SPACE.search(line):
+            return PackError(
+                "the engine found the disk full",
+                found=line,
+                remedy="free space where the engine keeps its images (docker system df)",
+            )
         if _NO_IMAGE.search(line):
             return EngineError(
                 f"cannot get {base}",

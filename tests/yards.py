@@ -49,9 +49,10 @@ class Yard:
         return {event["target"]: event for event in events if event["event"] == "image"}
 
     @property
-    def log(self) -> Path:
-        """Return the log of the last builder."""
-        return self.root / "build/logs/image-builder.log"
+    def logs(self) -> list[str]:
+        """Return what each build of a builder printed, in their order."""
+        text = (self.root / "build/logs/image-builder.log").read_text()
+        return text.split("$ cd ")[1:]
 
 
 def copy_of_project(root: Path) -> Path:

@@ -94,6 +94,7 @@ FLEET = Fleet(
     registry="localhost:5000/base",
     cache="registry",
     options="",
+    network="",
     recipe=str(ROOT / "contain.toml"),
 )
 

@@ -14,6 +14,7 @@ from contain_python.errors import (
     CompileError,
     ContainError,
     EngineError,
+    PackError,
     ToolchainError,
     UsageError,
 )
@@ -97,6 +98,8 @@ def test_the_index_is_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         ("The following packages have unmet dependencies:", ToolchainError, "cannot have"),
         ("ERROR: failed to resolve source metadata for x: not found", EngineError, "cannot get"),
         ("pull access denied for x", EngineError, "cannot get"),
+        ("E: You don't have enough free space in /var/cache", PackError, "disk full"),
+        ("tar: write error: No space left on device", PackError, "disk full"),
         ("error: verify failed", CompileError, "error: verify failed"),
     ],
 )  # fmt: skip
