@@ -115,7 +115,7 @@ def test_shared_prefix(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script(prefix / "bin" / "gcc", "")
     (prefix / "bin" / "python3").symlink_to("python3.13")
     (prefix / "share").mkdir()
-    monkeypatch.setattr(verify, "_SHARED", (str(prefix),))
+    monkeypatch.setattr(verify, "SHARED", (str(prefix),))
     with opened(prefix) as subject:
         names = sorted(
             path.relative_to(subject.root).as_posix() for path in subject.root.rglob("*")
