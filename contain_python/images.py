@@ -236,11 +236,19 @@ def digest_of(engine: Engine, base: str) -> str:
         try:
             if attempt == "pull":
                 engine.ask("pull", name)
-            digests = engine.image(name).get("RepoDigests") or [""]
-            return str(digests[0]).partition("@")[2]
+            return own_digest(name, engine.image(name).get("RepoDigests") or [])
         except EngineError:
             continue
     return ""
+
+
+def own_digest(name: str, digests: list[str]) -> str:
+    """Return the digest by which the image's own repository knows it: others may have it, too."""
+    head, _, tail = name.rpartition("/")
+    repository = f"{head}/{tail.partition(':')[0]}".lstrip("/")
+    plain = repository.removeprefix("docker.io/").removeprefix("library/")
+    found = dict(digest.split("@", 1) for digest in digests)
+    return found.get(repository) or found.get(plain, "")
 
 
 def revision(root: Path) -> str:

@@ -159,3 +159,19 @@ def test_what_cannot_be_is_refused(options: ImageOptions) -> None:
 def test_revision_of_a_checkout(tmp_path: Path) -> None:
     """The commit is told where there is one."""
     assert images.revision(tmp_path) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        ("debian:bookworm-slim", "sha256:1"),
+        ("docker.io/library/debian:bookworm-slim", "sha256:1"),
+        ("localhost:5000/debian:bookworm-slim", "sha256:2"),
+        ("localhost:5000/debian", "sha256:2"),
+        ("myorg/debian:12", ""),
+    ],
+)
+def test_digest_of_the_own_repository(name: str, digest: str) -> None:
+    """What another registry calls the same image pins nothing."""
+    digests = ["localhost:5000/debian@sha256:2", "debian@sha256:1"]
+    assert images.own_digest(name, digests) == digest
