@@ -217,7 +217,6 @@ def bake(fleet: Fleet) -> dict[str, Any]:
         "common": {
             "context": ".",
             "dockerfile": "Dockerfile.builder",
-            **({"network": fleet.network} if fleet.network else {}),
             "args": {
                 "OPTIONS": fleet.options,
                 "PREFIX": recipe.build.prefix,
@@ -245,7 +244,8 @@ def bake(fleet: Fleet) -> dict[str, Any]:
                         found=name,
                         expected="bases whose last parts differ, and each version once",
                     )
-                targets[name] = value
+                # Bake does not hand a network on to targets that inherit.
+                targets[name] = value | ({"network": fleet.network} if fleet.network else {})
                 names.append(name)
     # Set in the environment: UPDATES_AS_OF=$(date +%F) docker buildx bake …
     variables = {name: {"default": ""} for name in ("UPDATES_AS_OF", "REVISION", "SOURCE")}

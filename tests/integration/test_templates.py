@@ -1,16 +1,14 @@
-"""The pipelines that teams copy: every line that can run here is run, against a real registry."""
+"""The pipelines that teams copy: their order, and that each line is a whole command."""
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from daemons import registry
-from yards import QUICK, Yard, copy_of_project
+from yards import QUICK
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 
@@ -43,51 +41,6 @@ def gitlab_lines() -> list[str]:
     data = load("gitlab-ci.yml")
     scripts = (data["default"]["before_script"], data["image"]["script"], data["publish"]["script"])
     return [line for script in scripts for line in script]
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run a registry."""
-    with registry(tmp_path_factory.mktemp("templates") / "registry", 5124) as running:
-        yield running
-
-
-@pytest.mark.parametrize(
-    ("lines", "name"),
-    [(github_lines(), "github"), (gitlab_lines(), "gitlab")],
-    ids=["github", "gitlab"],
-)
-def test_every_line_runs(yard: Yard, address: str, lines: list[str], name: str) -> None:
-    """Build, verify, publish: in the order of the pipeline, with its own variables."""
-    engine = yard.engine
-    project = copy_of_project(yard.root.parent / name)
-    environment = {
-        **engine.environment,
-        "PYTHON": "3.13",
-        "BASE": "debian:bookworm-slim",
-        "REGISTRY": f"{address}/{name}",
-        "TAG": "3.13-bookworm",
-        "SOURCE": "https://git.example.org/base/python",
-        "GITHUB_ENV": str(project / "github.env"),
-        "GITHUB_REPOSITORY_OWNER": "Example",
-    }
-    ran = 0
-    for written in lines:
-        if written.startswith(ELSEWHERE):
-            continue
-        line = written.replace("invoke image", f"invoke image {HERE}")
-        done = subprocess.run(
-            [*SHELLS[name], line],
-            cwd=project, env=environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, f"{line}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
-        ran += 1
-    assert ran >= 5
-    digest = (project / "digest.txt").read_text().strip()
-    assert digest.startswith(f"{address}/{name}/python@sha256:")
-    engine.ask("pull", digest)
-    labels = engine.ask("image", "inspect", "--format={{json .Config.Labels}}", digest)
-    assert "https://git.example.org/base/python" in labels
 
 
 @pytest.mark.parametrize("lines", [github_lines(), gitlab_lines()], ids=["github", "gitlab"])
