@@ -8,16 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from yards import QUICK
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
-
-#: There is no bridge here.
-HERE = f"--network host --options '{QUICK}'"
-
-#: What is not here: programs that no Debian package has, and accounts elsewhere.
-ELSEWHERE = ("trivy ", "cosign ", "printf %s ")
-
 
 #: What GitHub runs for `shell: bash`, and what GitLab runs where there is no bash. A pipe's failure
 #: passes there: whoever writes a pipe must look at its result.
