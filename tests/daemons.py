@@ -1,9 +1,8 @@
-"""Real container engines and a real registry for tests, each with a directory of its own."""
+"""Real container engines for tests, each with a directory of its own."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -77,22 +76,6 @@ def docker(folder: Path) -> Iterator[Docker]:
 
 
 @contextmanager
-def registry(folder: Path, port: int) -> Iterator[str]:
-    """Run a registry on a port of the loopback; yield its address."""
-    folder.mkdir(parents=True)
-    config = folder / "config.yml"
-    config.write_text(
-        "version: 0.1\n"
-        f"storage:\n  filesystem:\n    rootdirectory: {folder}/data\n  delete:\n    enabled: true\n"
-        f"http:\n  addr: 127.0.0.1:{port}\n"
-    )
-    log = folder / "registry.log"
-    argv = ["docker-registry", "serve", str(config)]
-    with _running(argv, log, lambda: "listening on" in log.read_text()):
-        yield f"localhost:{port}"
-
-
-@contextmanager
 def _running(argv: list[str], log: Path, ready: object) -> Iterator[None]:
     assert callable(ready)
     with log.open("w") as stream:
@@ -109,11 +92,3 @@ def _running(argv: list[str], log: Path, ready: object) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait(60)
-
-
-def add_buildx(engine: Docker, root: Path) -> None:
-    """Put the client's plug-in buildx, from an extracted package, where the client finds it."""
-    plugin = next(root.rglob("cli-plugins/docker-buildx"))
-    folder = engine.folder / "config" / "cli-plugins"
-    folder.mkdir(parents=True)
-    shutil.copy2(plugin, folder / "docker-buildx")

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bases import extract_package, make_base
-from daemons import Docker, add_buildx, docker, registry
+from bases import make_base
+from daemons import docker
 from toypython import small_disk
 from yards import QUICK, Done, Yard
 
@@ -369,7 +369,7 @@ def test_foreign_image(yard: Yard) -> None:
     assert "Traceback" not in done.stderr
 
 
-# --- an application, and a fleet ----------------------------------------------------------------
+# --- an application ----------------------------------------------------------------------------
 
 
 def test_application(yard: Yard, bookworm: dict[str, Any], tmp_path: Path) -> None:
@@ -392,58 +392,6 @@ def test_application(yard: Yard, bookworm: dict[str, Any], tmp_path: Path) -> No
     assert yard.engine.ask("run", *HARD, "test/app", "python3", "app.py") == "&lt;ok&gt;"
     verified = yard.invoke("verify-image", "test/app")
     assert verified.returncode == 0, verified.stdout + verified.stderr
-
-
-def test_fleet(yard: Yard, bookworm: dict[str, Any], tmp_path: Path) -> None:
-    """buildx bakes into a registry; a second, clean engine pulls, and reuses the builder stage."""
-    del bookworm
-    add_buildx(yard.engine, extract_package("trixie", "docker-buildx", tmp_path / "root"))
-    with registry(tmp_path / "registry", 5123) as address:
-        done = yard.invoke(
-            *("bake", "--recipe", yard.root / "contain.toml", "--pythons", "3.13.15"),
-            *("--bases", "debian:bookworm-slim", "--targets", "builder runtime"),
-            *("--registry", f"{address}/base", "--cache", "inline", "--options", QUICK),
-            *("--network", "host"),
-        )
-        assert done.returncode == 0, done.stderr
-        (yard.root / "docker-bake.json").write_text(done.stdout)
-        pinned = f"{address}/debian:bookworm-slim"
-        yard.engine.ask("tag", "debian:bookworm-slim", pinned)
-        yard.engine.ask("push", pinned)
-        by_digest = yard.image("test/pinned", "--base", pinned, "--python", "3.13.15")
-        shown = yard.engine.ask("image", "inspect", by_digest["runtime"]["name"])
-        labels = json.loads(shown)[0]["Config"]["Labels"]
-        assert labels["org.opencontainers.image.base.digest"].startswith("sha256:")
-        baked = _bake(yard)
-        assert baked.returncode == 0, baked.stderr[-3000:]
-        runtime = f"{address}/base/python:3.13.15-debian-bookworm-slim"
-        builder = f"{address}/base/python-builder:3.13.15-debian-bookworm-slim"
-        with docker(tmp_path / "second") as second:
-            second.ask("pull", runtime)
-            told = second.ask("run", *HARD, runtime, "python3", "-c", "import ssl; print('ok')")
-            assert told == "ok"
-            (tmp_path / "Dockerfile").write_text(
-                f"FROM {runtime}\nCOPY --from={builder} {PREFIX}/bin/python3.13-config /x\n"
-            )
-            context = tmp_path / "empty"
-            context.mkdir()
-            second.ask("build", "--tag", "test/reuse", "-f", tmp_path / "Dockerfile", context)
-            assert second.ask("run", *HARD, "test/reuse", "python3", "-c", "open('/x')") == ""
-            cached = _bake(Yard(root=yard.root, engine=_with_plugin(second, yard.engine)))
-            assert cached.returncode == 0, cached.stderr[-3000:]
-            assert _cached(cached.stderr, "build-python"), "the registry is a cache, too"
-
-
-def _bake(yard: Yard) -> Done:
-    return subprocess.run(
-        ["docker", "buildx", "bake", "--file", "docker-bake.json", "--push", "--progress=plain"],
-        cwd=yard.root, env=yard.engine.environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-
-def _with_plugin(second: Docker, first: Docker) -> Docker:
-    shutil.copytree(first.folder / "config/cli-plugins", second.folder / "config/cli-plugins")
-    return second
 
 
 # --- bad input ----------------------------------------------------------------------------------
