@@ -17,7 +17,7 @@ ARG BASE_DIGEST=
 # --- security updates: both sides start here --------------------------------------------------------
 
 FROM ${BASE}${BASE_DIGEST:+@}${BASE_DIGEST} AS security-updates
-# An archive as of one moment, such as http://snapshot.debian.org/archive/debian/20261124T000000Z:
+# An archive as of one moment, such as http://snapshot.example.org/debian/20261124T000000Z:
 # every package that follows then has the version that it had there.
 ARG SNAPSHOT=
 ARG SNAPSHOT_SECURITY=
@@ -81,7 +81,8 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
         uuid-dev \
         zlib1g-dev
 
-# The tool's own packages, pinned and hashed, without those of its tests; a secret called pip.conf is your index, if you have one.
+# The tool's own packages, pinned and hashed, without those of its tests; a secret called pip.conf is
+# your index, if you have one.
 WORKDIR /opt/contain-python/tool
 COPY bootstrap pyproject.toml ./
 COPY requirements-run.txt requirements.txt
@@ -100,8 +101,8 @@ ARG PYTHON=3.13.15
 # More options of `invoke build-python`, such as: --optimize none --jobs 8
 ARG OPTIONS=
 ARG SNAPSHOT=
-# The cache holds sources, profiles and compiled prefixes, each by its hash, and ccache's: edited rules or patches
-# download nothing, and edited rules compile nothing. The workspace stays for the next build, too.
+# The cache holds sources, profiles and compiled prefixes, each by its hash, and ccache's: edited
+# rules or patches download nothing, and edited rules compile nothing. The workspace stays, too.
 RUN --mount=type=cache,target=/root/.cache/contain-python \
     --mount=type=cache,target=/var/tmp/contain-python,sharing=locked \
     set -eu; \

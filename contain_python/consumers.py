@@ -12,7 +12,7 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 
 from contain_python.console import Console
-from contain_python.engines import check_reference, context
+from contain_python.engines import DEFAULT_BASE, check_reference, context
 from contain_python.errors import UsageError
 from contain_python.recipe import read_recipe
 from contain_python.releases import read_lock
@@ -102,7 +102,7 @@ def dockerfile(consumer: Consumer) -> str:
     rows = (*read_needed(manifest), *offered(choices, "apt"))
     data = json.loads(manifest.read_text(encoding="utf-8"))
     version, prefix = data["release"]["version"], data["prefix"]
-    base = consumer.base or "debian:bookworm-slim"
+    base = consumer.base or DEFAULT_BASE
     builder = consumer.builder or f"contain-python-builder:{version}"
     check_reference("--base", base)
     check_reference("--builder", builder)
@@ -190,7 +190,6 @@ class Fleet:
     registry: str
     cache: str
     options: str
-    network: str
     recipe: str
 
 
@@ -244,8 +243,7 @@ def bake(fleet: Fleet) -> dict[str, Any]:
                         found=name,
                         expected="bases whose last parts differ, and each version once",
                     )
-                # Bake does not hand a network on to targets that inherit.
-                targets[name] = value | ({"network": fleet.network} if fleet.network else {})
+                targets[name] = value
                 names.append(name)
     # Set in the environment: UPDATES_AS_OF=$(date +%F) docker buildx bake …
     variables = {name: {"default": ""} for name in ("UPDATES_AS_OF", "REVISION", "SOURCE")}

@@ -24,6 +24,9 @@ _OWN = (
     *("SSL_CERT_", "SSH_AUTH_SOCK"),
 )
 
+#: What Dockerfile.builder starts from unless it is told otherwise.
+DEFAULT_BASE = "debian:bookworm-slim"
+
 #: From this version on, the client needs the plug-in buildx to build with BuildKit.
 _BUILDX_SINCE = 23
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from contain_python import process
 from contain_python.console import Console
 from contain_python.engines import (
+    DEFAULT_BASE,
     Engine,
     check_digest,
     check_reference,
@@ -61,6 +62,8 @@ _ENDS = {
     "verify": 0.93,
     "pack": 0.97,
 }
+
+_SPANS = dict(zip(_ENDS, pairwise([0.1, *_ENDS.values()]), strict=True))
 
 #: What is built of each base, in this order.
 _TARGETS = {"scratch": ("builder", "distroless")}
@@ -118,9 +121,8 @@ class _Lines:
 
     def _move(self, stage: str, part: float) -> None:
         """Take the progress of the one step that takes long; the rest is a matter of seconds."""
-        if stage in _ENDS:
-            ends = [0.1, *_ENDS.values()]
-            start, end = next(pair for pair in pairwise(ends) if pair[1] == _ENDS[stage])
+        if stage in _SPANS:
+            start, end = _SPANS[stage]
             self.fraction = max(self.fraction, start + (end - start) * part)
 
 
@@ -229,7 +231,7 @@ def digest_of(engine: Engine, base: str) -> str:
 
     It pins the base for all targets, and becomes a label.
     """
-    name = "debian:bookworm-slim" if base in ("", "scratch") else base
+    name = DEFAULT_BASE if base in ("", "scratch") else base
     if engine.kind == "buildah" or "@" in name:
         return ""
     for attempt in ("inspect", "pull"):

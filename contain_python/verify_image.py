@@ -192,7 +192,7 @@ def _identity(image: Image) -> dict[str, Any]:
     if not outcome.succeeded:
         raise CheckError(
             f"{image.python} does not run in {image.name}",
-            expected="a Python on the image's PATH, or one that is named with --python",
+            expected="a Python on the image's PATH, or one that is named with --interpreter",
             found=outcome.reason,
         )
     found: dict[str, Any] = answer("identity", outcome)

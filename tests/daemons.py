@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 #: Debian's client stands here; another one earlier on PATH may not be able to build.
@@ -21,7 +21,6 @@ class Docker:
     """A running Docker Engine of our own."""
 
     folder: Path
-    extra: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -33,7 +32,6 @@ class Docker:
             "DOCKER_HOST": socket,
             "DOCKER_CONFIG": str(self.folder / "config"),
             "DOCKER_BUILDKIT": "1",
-            **self.extra,
         }
 
     def run(self, *words: str | Path, text: str = "") -> subprocess.CompletedProcess[str]:
@@ -76,8 +74,7 @@ def docker(folder: Path) -> Iterator[Docker]:
 
 
 @contextmanager
-def _running(argv: list[str], log: Path, ready: object) -> Iterator[None]:
-    assert callable(ready)
+def _running(argv: list[str], log: Path, ready: Callable[[], bool]) -> Iterator[None]:
     with log.open("w") as stream:
         process = subprocess.Popen(
             argv, stdout=stream, stderr=stream, env={**os.environ, "PATH": PATH}

@@ -94,7 +94,6 @@ FLEET = Fleet(
     registry="localhost:5000/base",
     cache="registry",
     options="",
-    network="",
     recipe=str(ROOT / "contain.toml"),
 )
 

@@ -9,6 +9,7 @@ import pytest
 
 from contain_python import distribution, toolchain
 from contain_python.distribution import merged
+from contain_python.engines import DEFAULT_BASE
 from contain_python.recipe import read_recipe
 from contain_python.releases import read_lock
 from contain_python.runtime_packages import table
@@ -43,6 +44,7 @@ def test_packages_of_the_toolchain(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_defaults_are_the_recipes() -> None:
     """Whoever builds without this tool gets what the recipe says."""
+    assert set(re.findall(r"^ARG BASE=(.*)$", TEXT, re.MULTILINE)) == {DEFAULT_BASE}
     recipe = read_recipe(ROOT / "contain.toml")
     version = read_lock(ROOT / "releases.lock").resolve(recipe.build.python).version
     assert set(re.findall(r"^ARG PYTHON=(.*)$", TEXT, re.MULTILINE)) == {version}
