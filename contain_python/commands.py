@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from contain_python import making, regrtest, toolchain
 from contain_python.console import Console
@@ -36,7 +36,7 @@ from contain_python.report import show_artifacts, show_results, show_verdict
 from contain_python.request import Request
 from contain_python.rules import Rules
 from contain_python.stages import configure, unpack, verify
-from contain_python.structure import suggestion, unstructure
+from contain_python.structure import one_of, unstructure
 from contain_python.workspace import Workspace, default_cache
 
 
@@ -121,27 +121,17 @@ def completed(recipe: Recipe, options: Options) -> Recipe:
         check_prefix(options.prefix)
         build_table = replace(build_table, prefix=options.prefix)
     if options.optimize:
-        chosen_optimize: Optimize = _one_of("--optimize", options.optimize, get_args(Optimize))
+        chosen_optimize: Optimize = one_of("--optimize", options.optimize, get_args(Optimize))
         build_table = replace(build_table, optimize=chosen_optimize)
     if options.libpython:
-        linkage = _one_of("--libpython", options.libpython, ("static", "both"))
+        linkage = one_of("--libpython", options.libpython, ("static", "both"))
         build_table = replace(build_table, libpython=linkage)
     if options.snapshot:
         build_table = replace(build_table, snapshot=options.snapshot)
     if options.format:
-        chosen_format: Format = _one_of("--format", options.format, get_args(Format))
+        chosen_format: Format = one_of("--format", options.format, get_args(Format))
         pack = replace(pack, format=chosen_format)
     return replace(recipe, build=build_table, pack=pack)
-
-
-def _one_of(option: str, value: str, choices: tuple[str, ...]) -> Any:  # noqa: ANN401  a Literal of them
-    if value in choices:
-        return value
-    raise UsageError(
-        f"{option} cannot be {value!r}",
-        expected="one of " + ", ".join(choices),
-        remedy=suggestion(value, list(choices)),
-    )
 
 
 def chosen(lock: Lock, recipe: Recipe, options: Options) -> Release:
@@ -339,7 +329,7 @@ def history(workspace: Workspace, name: str, flavour: FlavourName) -> list[tuple
 
 def run_regrtest(options: Options, console: Console, flavour: str, tests: str) -> None:
     """Run CPython's own tests against a flavour of the build. Raises CheckError."""
-    name: FlavourName = _one_of("--flavour", flavour, FLAVOURS)
+    name: FlavourName = one_of("--flavour", flavour, FLAVOURS)
     recipe = completed(read_recipe(Path(options.recipe)), options)
     release = chosen(read_lock(recipe.root / "releases.lock"), recipe, options)
     request = requested(options, recipe, release)

@@ -17,6 +17,7 @@ from contain_python.errors import UsageError
 from contain_python.recipe import read_recipe
 from contain_python.releases import read_lock
 from contain_python.runtime_packages import offered, read_needed
+from contain_python.structure import one_of
 
 #: What pip takes in a requirements file beside requirements.
 _OPTION = re.compile(r"-{1,2}[a-zA-Z]")
@@ -207,11 +208,7 @@ def bake(fleet: Fleet) -> dict[str, Any]:
     lock = read_lock(recipe.root / "releases.lock")
     registry = fleet.registry.rstrip("/")
     check_reference("--registry", f"{registry}/python")
-    if fleet.cache not in ("inline", "registry"):
-        raise UsageError(
-            f"--cache cannot be {fleet.cache!r}",
-            expected="inline (any builder) or registry (BuildKit's own exporter, every stage)",
-        )
+    one_of("--cache", fleet.cache, ("inline", "registry"))
     targets: dict[str, Any] = {
         "common": {
             "context": ".",
@@ -231,11 +228,7 @@ def bake(fleet: Fleet) -> dict[str, Any]:
         for base in fleet.bases.split():
             check_reference("--bases", base)
             for target in fleet.targets.split():
-                if target not in TARGETS:
-                    raise UsageError(
-                        f"--targets names no target {target!r}",
-                        expected="some of " + ", ".join(TARGETS),
-                    )
+                one_of("--targets", target, TARGETS)
                 name, value = _baked(fleet.cache, registry, version, base, target)
                 if name in targets:
                     raise UsageError(

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 from contain_python import process
 from contain_python.errors import ContainError, EngineError, UsageError
+from contain_python.structure import one_of
 
 Kind = Literal["docker", "podman", "buildah"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -95,8 +96,8 @@ def find_engine(wanted: str, *, runs: bool = False) -> Engine:
 
     With `runs` it must be one that runs containers under limits, which buildah does not.
     """
-    if wanted and wanted not in KINDS:
-        raise UsageError(f"--engine cannot be {wanted!r}", expected="one of " + ", ".join(KINDS))
+    if wanted:
+        one_of("--engine", wanted, KINDS)
     kinds = [kind for kind in KINDS if wanted in ("", kind) and not (runs and kind == "buildah")]
     if not kinds:
         raise UsageError(

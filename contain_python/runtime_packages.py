@@ -26,7 +26,7 @@ from contain_python.elf import ElfFacts, read_elf
 from contain_python.errors import RecipeError, ToolchainError, UsageError
 from contain_python.files import sorted_files
 from contain_python.model import Prefix
-from contain_python.structure import structure, suggestion
+from contain_python.structure import one_of, structure
 
 #: One alternative of a Debian dependency: "libssl3 (>= 3.0.0)" (Debian Policy, section 7.1).
 _DEPENDENCY = re.compile(r"(?P<name>[a-z0-9][a-z0-9+.-]+)(?: \(>= (?P<minimum>[^)]+)\))?")
@@ -189,12 +189,7 @@ def offered(names: Iterable[str], manager: str) -> tuple[RuntimePackage, ...]:
     rows: list[RuntimePackage] = []
     choices = {entry.name: entry for entry in table().offered}
     for name in names:
-        if name not in choices:
-            raise UsageError(
-                f"no package is offered under the name {name!r}",
-                expected="some of " + ", ".join(choices),
-                remedy=suggestion(name, list(choices)),
-            )
+        one_of("--offered", name, choices)
         rows += [
             RuntimePackage(name=package, minimum="", why=choices[name].why)
             for package in choices[name].packages.of(manager)

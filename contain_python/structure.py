@@ -8,10 +8,11 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import types
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from contain_python.errors import RecipeError
+from contain_python.errors import RecipeError, UsageError
 
 T = TypeVar("T")
 
@@ -44,6 +45,18 @@ def suggestion(word: str, known: list[str]) -> str:
     if near:
         return f"did you mean {near[0]!r}?"
     return "known here: " + ", ".join(sorted(known))
+
+
+def one_of(option: str, value: str, choices: Iterable[str]) -> Any:  # noqa: ANN401  a Literal
+    """Return a value that an option may have. Raises UsageError with a suggestion for others."""
+    known = list(choices)
+    if value in known:
+        return value
+    raise UsageError(
+        f"{option} cannot be {value!r}",
+        expected="one of " + ", ".join(known),
+        remedy=suggestion(value, known),
+    )
 
 
 def _build(kind: Any, data: object, where: str) -> Any:  # noqa: ANN401  kind is an annotation

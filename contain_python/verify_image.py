@@ -26,7 +26,7 @@ from contain_python.engines import (
     environment,
     find_engine,
 )
-from contain_python.errors import CheckError, ToolchainError, UsageError
+from contain_python.errors import CheckError, ToolchainError
 from contain_python.extraction import extract, open_tar
 from contain_python.findings import Maker
 from contain_python.identity import read_identity
@@ -35,7 +35,7 @@ from contain_python.model import CheckResult, Finding, Progress
 from contain_python.probe import Outcome, answer, attempt, probe_text
 from contain_python.report import show_results
 from contain_python.rules import Rules
-from contain_python.structure import suggestion
+from contain_python.structure import one_of
 from contain_python.subject import PARTS, SHARED, Subject
 
 #: What a program may take for granted: the trial, why it matters, and what gives it.
@@ -97,12 +97,7 @@ def verify_image(name: str, wanted: str, without: str, python: str, console: Con
     check_reference("IMAGE", name)
     left_out = tuple(without.split())
     for trial in left_out:
-        if trial not in TRIALS:
-            raise UsageError(
-                f"--without names no trial {trial!r}",
-                expected="some of " + ", ".join(TRIALS),
-                remedy=suggestion(trial, list(TRIALS)),
-            )
+        one_of("--without", trial, TRIALS)
     engine = find_engine(wanted, runs=True)
     with console.stage("verify-image", 1, 1), _working_directory() as folder:
         console.progress(Progress(fraction=0.02, doing="reading the image"))

@@ -127,7 +127,7 @@ def test_inline_cache() -> None:
         ({"cache": "s3"}, "--cache cannot be"),
         ({"bases": "Debian"}, "--bases cannot be"),
         ({"registry": "https://x"}, "--registry cannot be"),
-        ({"targets": "toolchain"}, "no target 'toolchain'"),
+        ({"targets": "toolchain"}, "--targets cannot be 'toolchain'"),
         ({"bases": "a/debian:12 b/debian:12"}, "would have one name"),
     ],
 )

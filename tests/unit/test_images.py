@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from contain_python.errors import (
 )
 from contain_python.images import ImageOptions, build_argv, check, explained, named
 from contain_python.process import CommandFailed
+from contain_python.verify_image import TRIALS
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = ImageOptions(python="3.14.7")
@@ -175,3 +177,10 @@ def test_digest_of_the_own_repository(name: str, digest: str) -> None:
     """What another registry calls the same image pins nothing."""
     digests = ["localhost:5000/debian@sha256:2", "debian@sha256:1"]
     assert images.own_digest(name, digests) == digest
+
+
+def test_every_trial_is_explained() -> None:
+    """What a container tries, and what is said of its failure, are the same list."""
+    probe = (ROOT / "contain_python/probes/container.py").read_text()
+    block = probe[probe.index("TRIALS = {") :]
+    assert re.findall(r'^    "(\w+)":', block, re.MULTILINE) == list(TRIALS)
