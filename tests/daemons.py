@@ -62,6 +62,8 @@ class Docker:
 def docker(folder: Path) -> Iterator[Docker]:
     """Run a Docker Engine that keeps everything in a folder, and end it."""
     (folder / "config").mkdir(parents=True)
+    # buildah and podman insist on the file.
+    (folder / "config" / "config.json").write_text("{}\n")
     argv = [
         *("dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none"),
         *("--storage-driver=overlay2", "--data-root", str(folder / "data")),
