@@ -49,9 +49,10 @@ def bare(tmp_path: Path) -> Subject:
 
 @pytest.fixture(scope="session")
 def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
-    """Run an engine with a base image."""
+    """Run an engine with both base images."""
     folder = tmp_path_factory.mktemp("yard")
     with docker(folder / "engine") as engine:
-        tar = make_base("bookworm", folder / "bookworm.tar")
-        engine.ask("import", tar, "debian:bookworm-slim")
+        for codename in ("bookworm", "trixie"):
+            tar = make_base(codename, folder / f"{codename}.tar")
+            engine.ask("import", tar, f"debian:{codename}-slim")
         yield Yard(root=copy_of_project(folder / "project"), engine=engine)

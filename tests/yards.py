@@ -1,4 +1,4 @@
-"""Where images are built for tests: a copy of the project, and an engine with a base image."""
+"""Where images are built for tests: a copy of the project, and an engine with base images."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ from daemons import docker
 from toypython import small_disk
 from yards import QUICK, Done, Yard
 
+from contain_python import images
 from contain_python.engines import HARDENED
 
 PREFIX = "/opt/myorg/python"
@@ -272,6 +273,90 @@ def test_snapshot_pins_and_is_told(yard: Yard, bookworm: dict[str, Any]) -> None
     assert done.returncode != 0
     asked = re.findall(r"(?:Err|Get|Hit|Ign):\d+ (\S+)", done.stderr)
     assert set(asked) == {"http://localhost:9/archive/debian/20261124T000000Z"}
+
+
+# --- another base, another engine ---------------------------------------------------------------
+
+
+def test_debian_13(yard: Yard) -> None:
+    """The same file builds on Debian 13, with that release's packages.
+
+    Its OpenSSL links libraries that CPython 3.13 does not: distroless must have them too.
+    """
+    base = ("--base", "debian:trixie-slim", "--python", "3.13.15")
+    built = yard.image("test/python:13", *base)
+    yard.engine.ask(
+        *("build", "--network=host", "--file", str(yard.root / "Dockerfile.builder")),
+        *("--build-arg=BASE=debian:trixie-slim", f"--build-arg=OPTIONS={QUICK}"),
+        *(f"--build-arg=REVISION={images.revision(yard.root)}", "--build-arg=PYTHON=3.13.15"),
+        *SECRET,
+        *("--target=distroless", "--tag=test/distroless:13", str(yard.root)),
+    )
+    for name in (built["runtime"]["name"], "test/distroless:13"):
+        done = yard.invoke("verify-image", name)
+        assert done.returncode == 0, done.stdout + done.stderr
+    status = yard.engine.ask(
+        "run", *HARD, built["runtime"]["name"], "python3", "-c",
+        "print(open('/var/lib/dpkg/status').read())",
+    )  # fmt: skip
+    assert "Package: libssl3t64\n" in status
+
+
+def test_buildah_and_podman_build_the_same_file(
+    yard: Yard, bookworm: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Without a daemon, the same file gives images, and the same tarballs byte for byte.
+
+    podman finds buildah's layers, so that it builds nothing again.
+    """
+    folder = tmp_path_factory.mktemp("buildah")
+    storage = folder / "storage.conf"
+    storage.write_text(
+        f'[storage]\ndriver = "overlay"\nrunroot = "{folder}/run"\ngraphroot = "{folder}/graph"\n'
+    )
+    environment = {
+        **yard.engine.environment,
+        "CONTAINERS_STORAGE_CONF": str(storage),
+        "BUILDAH_ISOLATION": "chroot",
+        "TMPDIR": str(folder),
+    }
+
+    def buildah(*words: str) -> str:
+        return subprocess.run(
+            ["buildah", *words], env=environment, check=True, capture_output=True, text=True
+        ).stdout
+
+    tar = folder / "base.tar"
+    yard.engine.ask("save", "--output", tar, "debian:bookworm-slim")
+    pulled = buildah("pull", f"docker-archive:{tar}").strip()
+    buildah("tag", pulled, "docker.io/library/debian:bookworm-slim")
+    done = yard.invoke(
+        *("image", "--engine", "buildah", "--recipe", yard.root / "contain.toml", "--json"),
+        *("--base", "docker.io/library/debian:bookworm-slim", "--network", "host"),
+        *("--options", QUICK, "--tag", "test/buildah:12", "--python", "3.13.15"),
+        environment=environment,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    images = [json.loads(line) for line in done.stdout.splitlines() if '"image"' in line]
+    assert [one["target"] for one in images] == ["builder", "runtime"]
+    assert all(one["size"] > 50_000_000 for one in images)
+    again = yard.invoke(
+        *("image", "--engine", "podman", "--recipe", yard.root / "contain.toml"),
+        *("--base", "docker.io/library/debian:bookworm-slim", "--network", "host"),
+        *("--options", QUICK, "--tag", "test/podman:12", "--python", "3.13.15"),
+        environment=environment,
+    )
+    assert again.returncode == 0, again.stdout[-3000:] + again.stderr
+    container = buildah("from", "test/buildah-builder:12").strip()
+    sums = "/opt/contain-python/dist/SHA256SUMS"
+    theirs = buildah("run", container, "--", "cat", sums)
+    ours = yard.engine.ask("run", "--rm", bookworm["builder"]["name"], "cat", sums)
+    assert _tarballs(theirs, "3.13.15") == _tarballs(ours, "3.13.15")
+    assert len(_tarballs(ours, "3.13.15")) == 3
+
+
+def _tarballs(sums: str, version: str) -> list[str]:
+    return [line for line in sums.splitlines() if f"-{version}-" in line and ".tar." in line]
 
 
 # --- what verify-image must see -----------------------------------------------------------------
