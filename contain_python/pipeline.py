@@ -92,15 +92,18 @@ def stages_of(request: Request, steps: Steps) -> Iterator[str]:
                 yield stage
             installed = steps.keep("install", Prefix, before.restore)
         else:
+            # Only configure, whose stamp goes first, may follow a make that began here.
+            if was_begun(tree.root) and steps.kept("make") is None:
+                steps.forget("configure")
             configured = steps.keep(
                 "configure", ConfiguredTree, lambda: _configure(request, console, source, tree)
             )
             yield "configure"
 
-            steps.inputs.profile = _train(request, steps, source, configured)
+            steps.inputs.profile = _train(request, steps, configured)
             yield "train"
 
-            built = steps.keep("make", BuiltTree, lambda: _make(request, steps, source, configured))
+            built = steps.keep("make", BuiltTree, lambda: _make(request, steps, configured))
             yield "make"
 
             installed = steps.keep("install", Prefix, lambda: _install(request, steps, built))
@@ -191,9 +194,7 @@ def _cached_prefix(request: Request, steps: Steps, held: ExitStack) -> Entry | N
     return entry
 
 
-def _train(
-    request: Request, steps: Steps, source: SourceArchive, configured: ConfiguredTree
-) -> Profile | None:
+def _train(request: Request, steps: Steps, configured: ConfiguredTree) -> Profile | None:
     """Return the recorded profile, or train and record one; none where none is wanted."""
     if not request.wants_profile:
         steps.skip("train", "no profile is wanted")
@@ -201,12 +202,10 @@ def _train(
     if steps.inputs.profile:
         steps.skip("train", f"recorded: {steps.inputs.profile.path.name}")
         return steps.inputs.profile
-    return steps.run("train", lambda: _record(request, steps, source, configured))
+    return steps.run("train", lambda: _record(request, steps, configured))
 
 
-def _record(
-    request: Request, steps: Steps, source: SourceArchive, configured: ConfiguredTree
-) -> Profile:
+def _record(request: Request, steps: Steps, configured: ConfiguredTree) -> Profile:
     key, console = steps.inputs.profile_key, steps.console
     cache = profiles.store_of(request.workspace.cache / "profiles")
     store = profiles.store_of(request.record) if request.record else cache
@@ -218,8 +217,6 @@ def _record(
             return profile
         if not request.record:
             console.note(f"no recorded profile fits: training, and keeping it in {store.folder}")
-        if was_begun(configured.source.root):
-            configured = _configure(request, console, source, configured.source)
         former = store.entries_for(digest(key))
         profile = train.train(
             request.recipe,
@@ -268,12 +265,8 @@ def _configure(
     )
 
 
-def _make(
-    request: Request, steps: Steps, source: SourceArchive, configured: ConfiguredTree
-) -> BuiltTree:
+def _make(request: Request, steps: Steps, configured: ConfiguredTree) -> BuiltTree:
     console = steps.console
-    if was_begun(configured.source.root):
-        configured = _configure(request, console, source, configured.source)
     return make.make(
         request.recipe,
         request.workspace,

@@ -414,7 +414,7 @@ def refuse_mixed(dist: Path, earlier: dict[str, str], later: dict[str, str]) -> 
         assert sha256(dist / name) == digest, f"{name} is not what SHA256SUMS says"
 
 
-@pytest.mark.parametrize("stage", ["make", "install", "byte-compile"])
+@pytest.mark.parametrize("stage", ["configure", "make", "install", "byte-compile"])
 def test_commands_end_with_the_build(built: Built, stage: str) -> None:
     """When only our own process is killed, what it ran ends too; a rerun finds nobody there."""
     bench = built.bench
@@ -429,6 +429,17 @@ def test_commands_end_with_the_build(built: Built, stage: str) -> None:
     refuse_held(bench)
     assert processes_in(bench.work) == []
     end(process)
+    assert_rerun(bench, built.sums)
+
+
+def test_killed_while_it_configures_for_another_make(built: Built) -> None:
+    """Where make was begun before, configure runs anew; half its Makefile is not built upon."""
+    bench = built.bench
+    bench.force("make")
+    process = started(bench)
+    await_stage(process, "configure")
+    end(process)
+    (bench.work / "source/Makefile").write_text("", encoding="utf-8")
     assert_rerun(bench, built.sums)
 
 
