@@ -91,6 +91,21 @@ def make_base(codename: str, target: Path, *packages: str) -> Path:
     return target
 
 
+def extract_package(codename: str, package: str, target: Path) -> Path:
+    """Extract a package of a Debian release, with what it depends on, into a directory."""
+    subprocess.run(
+        [
+            *("mmdebstrap", "--quiet", "--variant=extract", f"--include={package}"),
+            *(f"--aptopt={line}" for line in machine_apt().splitlines()),
+            *(codename, str(target), "-"),
+        ],
+        input=source_lines(codename)[0] + "\n",
+        text=True,
+        check=True,
+    )
+    return target
+
+
 def machine_apt() -> str:
     """Return how the machine's APT is told to trust its mirror, as configuration lines."""
     wanted = ("Acquire::Check-Valid-Until", "Acquire::Check-Date")

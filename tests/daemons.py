@@ -1,26 +1,39 @@
-"""Real container engines for tests, each with a directory of its own."""
+"""Real container engines, their network and a registry, each with a directory of its own."""
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-#: Debian's client stands here; another one earlier on PATH may not be able to build.
-PATH = f"/usr/bin:/usr/sbin:{os.environ['PATH']}"
+from typing import Any
 
 _WAIT_SECONDS = 60.0
+_MACHINE = Path("/")
+
+#: Only an engine that keeps images in containerd can have a registry as cache; 20.10 cannot.
+_STORES = {
+    True: {"storage-driver": "overlay2"},
+    False: {"features": {"containerd-snapshotter": True}},
+}
+
+
+def path_of(root: Path) -> str:
+    """Return where Debian's programs stand; other ones earlier on PATH may not be able to build."""
+    return f"{root / 'usr/bin'}:{root / 'usr/sbin'}:/usr/bin:/usr/sbin:{os.environ['PATH']}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Docker:
-    """A running Docker Engine of our own."""
+    """A running Docker Engine of our own; its programs are those of a root, or the machine's."""
 
     folder: Path
+    root: Path = _MACHINE
 
     @property
     def environment(self) -> dict[str, str]:
@@ -28,7 +41,7 @@ class Docker:
         socket = f"unix://{self.folder}/docker.sock"
         return {
             **os.environ,
-            "PATH": PATH,
+            "PATH": path_of(self.root),
             "DOCKER_HOST": socket,
             "DOCKER_CONFIG": str(self.folder / "config"),
             "DOCKER_BUILDKIT": "1",
@@ -59,27 +72,108 @@ class Docker:
 
 
 @contextmanager
-def docker(folder: Path) -> Iterator[Docker]:
+def docker(
+    folder: Path, *, root: Path = _MACHINE, network: Network | None = None
+) -> Iterator[Docker]:
     """Run a Docker Engine that keeps everything in a folder, and end it."""
-    (folder / "config").mkdir(parents=True)
+    (folder / "config").mkdir(parents=True, exist_ok=True)
     # buildah and podman insist on the file.
-    (folder / "config" / "config.json").write_text("{}\n")
+    (folder / "config/config.json").write_text(json.dumps(network.client if network else {}))
+    (folder / "daemon.json").write_text(json.dumps(_STORES[root == _MACHINE]))
     argv = [
-        *("dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none"),
-        *("--storage-driver=overlay2", "--data-root", str(folder / "data")),
+        *("dockerd", "--iptables=false", "--ip6tables=false"),
+        f"--bridge={network.bridge if network else 'none'}",
+        *("--config-file", str(folder / "daemon.json")),
+        *("--data-root", str(folder / "data")),
         *("--exec-root", str(folder / "exec"), "--pidfile", str(folder / "pid")),
         *("--host", f"unix://{folder}/docker.sock"),
     ]
-    engine = Docker(folder=folder)
-    with _running(argv, folder / "dockerd.log", lambda: engine.run("version").returncode == 0):
+    engine = Docker(folder=folder, root=root)
+    log = folder / "dockerd.log"
+    with _running(argv, log, lambda: engine.run("version").returncode == 0, root):
         yield engine
 
 
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A bridge for containers, from which a proxy is the only way out."""
+
+    bridge: str
+    proxy: str
+
+    @property
+    def client(self) -> dict[str, Any]:
+        """Return the configuration of a client whose containers use the proxy."""
+        proxies = {
+            "httpProxy": self.proxy,
+            "httpsProxy": self.proxy,
+            "noProxy": "localhost,127.0.0.1",
+        }
+        return {"proxies": {"default": proxies}}
+
+
 @contextmanager
-def _running(argv: list[str], log: Path, ready: Callable[[], bool]) -> Iterator[None]:
+def network(folder: Path) -> Iterator[Network]:
+    """Make a bridge of our own, as an engine has by default, and take it away again."""
+    folder.mkdir(parents=True)
+    number = os.getpid() % 250
+    bridge, address = f"contain{number}", f"10.213.{number}.1"
+    port = _free_port()
+    config = folder / "tinyproxy.conf"
+    config.write_text(
+        f"Port {port}\nListen {address}\nAllow {address}/24\nTimeout 600\nMaxClients 100\n"
+    )
+    log = folder / "tinyproxy.log"
+    _ip("link", "add", bridge, "type", "bridge")
+    try:
+        _ip("address", "add", f"{address}/24", "dev", bridge)
+        _ip("link", "set", bridge, "up")
+        argv = ["tinyproxy", "-d", "-c", str(config)]
+        with _running(argv, log, lambda: _answers(address, port)):
+            yield Network(bridge=bridge, proxy=f"http://{address}:{port}")
+    finally:
+        _ip("link", "delete", bridge)
+
+
+def _ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _answers(address: str, port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((address, port)) == 0
+
+
+@contextmanager
+def registry(folder: Path) -> Iterator[str]:
+    """Run a registry on the loopback; yield its address."""
+    folder.mkdir(parents=True)
+    port = _free_port()
+    config = folder / "config.yml"
+    config.write_text(
+        "version: 0.1\n"
+        f"storage:\n  filesystem:\n    rootdirectory: {folder}/data\n"
+        f"http:\n  addr: 127.0.0.1:{port}\n"
+    )
+    argv = ["docker-registry", "serve", str(config)]
+    with _running(argv, folder / "registry.log", lambda: _answers("127.0.0.1", port)):
+        yield f"localhost:{port}"
+
+
+@contextmanager
+def _running(
+    argv: list[str], log: Path, ready: Callable[[], bool], root: Path = _MACHINE
+) -> Iterator[None]:
     with log.open("w") as stream:
         process = subprocess.Popen(
-            argv, stdout=stream, stderr=stream, env={**os.environ, "PATH": PATH}
+            argv, stdout=stream, stderr=stream, env={**os.environ, "PATH": path_of(root)}
         )
     try:
         deadline = time.monotonic() + _WAIT_SECONDS
