@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from contain_python import process
 from contain_python.console import Console
@@ -234,14 +235,24 @@ def digest_of(engine: Engine, base: str) -> str:
     name = DEFAULT_BASE if base in ("", "scratch") else base
     if engine.kind == "buildah" or "@" in name:
         return ""
-    for attempt in ("inspect", "pull"):
-        try:
-            if attempt == "pull":
-                engine.ask("pull", name)
-            return own_digest(name, engine.image(name).get("RepoDigests") or [])
-        except EngineError:
-            continue
-    return ""
+    try:
+        image = _fetched(engine, name)
+        digest = own_digest(name, image.get("RepoDigests") or [])
+        if digest == image["Id"]:
+            # What containerd keeps has a digest even if it was made here: ask the registry.
+            engine.ask("pull", f"{name}@{digest}")
+    except EngineError:
+        return ""
+    return digest
+
+
+def _fetched(engine: Engine, name: str) -> dict[str, Any]:
+    """Return the facts of an image, which is pulled if it is not there. Raises EngineError."""
+    try:
+        return engine.image(name)
+    except EngineError:
+        engine.ask("pull", name)
+        return engine.image(name)
 
 
 def own_digest(name: str, digests: list[str]) -> str:

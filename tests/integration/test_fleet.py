@@ -5,6 +5,8 @@ Then what the pipelines that teams copy say, line by line, against that registry
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -216,7 +218,7 @@ def published(fleet: Fleet, name: str) -> str:
 def test_github_workflow(fleet: Fleet, tmp_path: Path) -> None:
     """Each line of the workflow but the scanner's and the signer's is run, against the registry."""
     job = yaml.safe_load((TEMPLATES / "github-actions.yml").read_text())["jobs"]["image"]
-    environment = filled(job["env"])
+    environment = filled(job["env"]) | {"BASE": f"{fleet.registry}/debian:bookworm-slim"}
     named = tmp_path / "environment"
     shell = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail"]
     owner = {"GITHUB_ENV": str(named), "GITHUB_REPOSITORY_OWNER": "Owner"}
@@ -226,6 +228,12 @@ def test_github_workflow(fleet: Fleet, tmp_path: Path) -> None:
             assert named.read_text() == "REGISTRY=ghcr.io/owner\n"
             environment["REGISTRY"] = f"{fleet.registry}/owner"
     assert published(fleet, "owner/python").startswith("sha256:")
+    shown = fleet.yard.engine.ask(
+        "image", "inspect", f"{fleet.registry}/owner/python:3.13-bookworm"
+    )
+    labels = json.loads(shown)[0]["Config"]["Labels"]
+    assert labels["org.opencontainers.image.base.name"] == environment["BASE"]
+    assert re.fullmatch("sha256:[0-9a-f]{64}", labels["org.opencontainers.image.base.digest"])
 
 
 def test_gitlab_pipeline(fleet: Fleet) -> None:
