@@ -26,9 +26,11 @@ from contain_python import (
     reproducibility,
 )
 from contain_python.console import Console
-from contain_python.container_tasks import OFFERS, Offer
+from contain_python.container_tasks import OFFERS as CONTAINER_OFFERS
 from contain_python.errors import ContainError, InterruptedBuild, PackError, UsageError
+from contain_python.offers import Offer
 from contain_python.teaching import HELP, STAGE_HELP, TEACHING
+from contain_python.wheel_tasks import OFFERS as WHEEL_OFFERS
 
 Body = Callable[[Console, dict[str, Any]], None]
 
@@ -285,7 +287,7 @@ def collection(argv: list[str]) -> Collection:
             help={"flavour": "runtime or builder", "tests": 'only these, as "test_os test_ssl"'},
         )
     )
-    tasks += [_offered_task(offer, argv) for offer in OFFERS]
+    tasks += [_offered_task(offer, argv) for offer in (*CONTAINER_OFFERS, *WHEEL_OFFERS)]
     namespace = Collection()
     for item in tasks:
         namespace.add_task(item, default=item.name == "build-python")

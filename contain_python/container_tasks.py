@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from typing import Any
 
 from contain_python import consumers, containers, deploying, images, verify_image
 from contain_python.console import Console
+from contain_python.offers import Offer
 from contain_python.teaching import IMAGE_HELP
 
 _OUTPUT = {"verbose": False, "json": False}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Offer:
-    """A task: what it runs, the options with their defaults, and the one that needs no name."""
-
-    name: str
-    body: Callable[[Console, dict[str, Any]], None]
-    doc: str
-    options: dict[str, Any]
-    positional: str = ""
-    help: dict[str, str] = field(default_factory=dict)
 
 
 def _deploy(console: Console, given: dict[str, Any]) -> None:

@@ -126,6 +126,31 @@ class NamedProfile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class External:
+    """Libraries (globs of sonames) that wheels do not take in, and why."""
+
+    libraries: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leftover:
+    """Files that a virtual environment does without (globs below it), and why."""
+
+    name: str
+    why: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wheels:
+    """`[wheels]`: what wheels leave outside, and what environments made of them do without."""
+
+    external: tuple[External, ...] = ()
+    prune: tuple[Leftover, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pack:
     """`[pack]`: the compression of the tarballs."""
 
@@ -145,6 +170,7 @@ class Recipe:
     prune: tuple[Rule, ...] = ()
     verify: Verify = field(default_factory=Verify)
     pack: Pack = field(default_factory=Pack)
+    wheels: Wheels = field(default_factory=Wheels)
     profile: tuple[NamedProfile, ...] = ()
 
 

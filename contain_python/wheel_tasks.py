@@ -1,0 +1,39 @@
+"""The tasks about wheels and virtual environments, as the command line offers them."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from contain_python.console import Console
+from contain_python.offers import Offer
+from contain_python.wheels import house
+
+_OUTPUT = {"verbose": False, "json": False}
+_WHEELS = {one.name: one.default for one in fields(house.WheelOptions)}
+_HELP = {
+    "requirements": "a requirements file; if any has a hash, all must have one",
+    "wheelhouse": "the directory of the wheels, replaced as a whole",
+    "interpreter": "the Python to build with (default: python3 in the recipe's prefix)",
+    "plat": "the newest platform that a wheel may need, as manylinux_2_28_x86_64",
+    "no-binary": 'names that are built from source though there is a wheel, or ":all:"',
+    "only-binary": 'names of which only a published wheel is taken, or ":all:"',
+    "require-hashes": "refuse a requirements file without hashes",
+    "locked": "an earlier wheelhouse.json: fetch and build with exactly what it names",
+    "cold": "use no wheel that was kept, and keep none",
+}
+
+
+def _build_wheels(console: Console, given: dict[str, Any]) -> None:
+    house.build_wheels(house.WheelOptions(**given), console)
+
+
+OFFERS = (
+    Offer(
+        name="build-wheels",
+        body=_build_wheels,
+        doc="Build a wheelhouse: every requirement as a self-contained, reproducible wheel.",
+        options={**_WHEELS, **_OUTPUT},
+        help=_HELP,
+    ),
+)

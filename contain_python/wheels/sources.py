@@ -1,0 +1,81 @@
+"""Choose and fetch one file for each requirement, and for what these require in turn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+
+from contain_python.errors import SourceError, UsageError
+from contain_python.files import sha256, write_whole
+from contain_python.process import Line
+from contain_python.wheels import pip
+from contain_python.wheels.model import Pin
+
+
+def fetch(  # noqa: PLR0913  what pip is asked
+    python: Path,
+    requirements: Path,
+    folder: Path,
+    *,
+    hashes: bool,
+    binary: tuple[str, ...],
+    log: Path,
+    on_line: Line,
+) -> tuple[Pin, ...]:
+    """Fetch source archives and wheels into an empty folder, as pip resolves the requirements.
+
+    With `hashes` each must have one; `binary` are pip's --no-binary and --only-binary. Raises
+    ContainError.
+    """
+    if not requirements.is_file():
+        raise UsageError(f"there is no requirements file {requirements}")
+    options = [*binary, *(["--require-hashes"] if hashes else [])]
+    words = ("download", "--dest", folder, "--requirement", requirements.resolve())
+    pip.run(
+        python,
+        *words,
+        *options,
+        log=log,
+        on_line=on_line,
+    )
+    return tuple(sorted((pin_of(path) for path in folder.iterdir()), key=lambda pin: pin.name))
+
+
+def fetch_locked(
+    python: Path, pins: tuple[Pin, ...], folder: Path, *, log: Path, on_line: Line
+) -> tuple[Pin, ...]:
+    """Fetch exactly these files. Raises ContainError."""
+    locked = log.parent / "locked.txt"
+    write_whole(locked, "".join(f"{pin}\n" for pin in pins))
+    sources = ",".join(pin.name for pin in pins if not pin.is_wheel)
+    binary = (f"--no-binary={sources}",) if sources else ()
+    pip.run(
+        python,
+        *("download", "--dest", folder, "--requirement", locked, "--no-deps", "--require-hashes"),
+        *binary,
+        log=log,
+        on_line=on_line,
+    )
+    return tuple(sorted((pin_of(path) for path in folder.iterdir()), key=lambda pin: pin.name))
+
+
+def pin_of(path: Path) -> Pin:
+    """Return the pin of a fetched file. Raises SourceError if its name is no distribution's."""
+    try:
+        if path.suffix == ".whl":
+            name, version, *_ = parse_wheel_filename(path.name)
+        else:
+            name, version = parse_sdist_filename(path.name)
+    except (InvalidSdistFilename, InvalidWheelFilename) as problem:
+        raise SourceError(
+            f"{path.name} is neither a source archive nor a wheel",
+            found=str(problem),
+            expected="name-version.tar.gz, or name-version-….whl",
+        ) from problem
+    return Pin(name=name, version=str(version), filename=path.name, sha256=sha256(path))
