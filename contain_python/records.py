@@ -45,3 +45,21 @@ def render_record(record: Path, text: str) -> str:
 def _digest(data: bytes) -> str:
     raw = hashlib.sha256(data).digest()
     return "sha256=" + base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def with_byte_code(record: Path, text: str, tag: str) -> str:
+    """Return a RECORD's text with the byte-code of its modules, which is there; rows are sorted.
+
+    `tag` is the interpreter's cache tag (PEP 3147): "cpython-313".
+    """
+    site = record.parent.parent
+    rows = {row[0]: row for row in csv.reader(io.StringIO(text))}
+    for name in [name for name in rows if name.endswith(".py")]:
+        parent, _, file = name.rpartition("/")
+        cached = f"{parent}/__pycache__/{file[:-3]}.{tag}.pyc".lstrip("/")
+        if (site / cached).exists():
+            data = (site / cached).read_bytes()
+            rows[cached] = [cached, _digest(data), str(len(data))]
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows[name] for name in sorted(rows))
+    return out.getvalue()

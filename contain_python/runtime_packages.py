@@ -89,20 +89,39 @@ def linked_libraries(prefix: Prefix, compiler: str) -> list[dict[str, str | None
     """Return the libraries outside the prefix that its ELF files need, with their packages."""
     return [
         {"soname": soname, "package": _package(soname, compiler)}
-        for soname in _outside(prefix, _facts(prefix))
+        for soname in _outside(prefix.root, _facts(prefix.root))
     ]
+
+
+def packages_of_tree(root: Path, compiler: str) -> tuple[tuple[RuntimePackage, ...], list[str]]:
+    """Return the packages whose libraries the ELF files below `root` need, and those of no package.
+
+    Raises ToolchainError.
+    """
+    facts = _facts(root)
+    owners = {soname: _package(soname, compiler) for soname in _outside(root, facts)}
+    sonames: dict[str, list[str]] = {}
+    for soname, package in owners.items():
+        if package:
+            sonames.setdefault(package.partition("=")[0], []).append(soname)
+    minima = _minima(facts, {package for package in owners.values() if package})
+    rows = [
+        RuntimePackage(name=name, minimum=minima.get(name, ""), why=", ".join(names))
+        for name, names in sorted(sonames.items())
+    ]
+    return tuple(rows), [soname for soname, package in owners.items() if not package]
 
 
 def runtime_packages(
     prefix: Prefix, libraries: list[dict[str, str | None]]
 ) -> tuple[RuntimePackage, ...]:
     """Return what a finished prefix needs, sorted by name. Raises ToolchainError."""
-    facts = _facts(prefix)
+    facts = _facts(prefix.root)
     sonames: dict[str, list[str]] = {}
     for row in libraries:
         if row["package"]:
             sonames.setdefault(row["package"].partition("=")[0], []).append(str(row["soname"]))
-    minima = _minima(prefix, facts, {str(row["package"]) for row in libraries if row["package"]})
+    minima = _minima(facts, {str(row["package"]) for row in libraries if row["package"]})
     linked = (
         RuntimePackage(name=name, minimum=minima.get(name, ""), why=", ".join(names))
         for name, names in sonames.items()
@@ -111,13 +130,13 @@ def runtime_packages(
     return tuple(sorted((*linked, *_opened(known, set(sonames))), key=lambda item: item.name))
 
 
-def _facts(prefix: Prefix) -> dict[Path, ElfFacts]:
-    found = ((path, read_elf(path)) for path in sorted_files(prefix.root))
+def _facts(root: Path) -> dict[Path, ElfFacts]:
+    found = ((path, read_elf(path)) for path in sorted_files(root))
     return {path: facts for path, facts in found if facts}
 
 
-def _outside(prefix: Prefix, facts: dict[Path, ElfFacts]) -> list[str]:
-    inside = {path.name for path in sorted_files(prefix.root)}
+def _outside(root: Path, facts: dict[Path, ElfFacts]) -> list[str]:
+    inside = {path.name for path in sorted_files(root)}
     return sorted({name for one in facts.values() for name in one.needed} - inside)
 
 
@@ -126,27 +145,28 @@ def _package(soname: str, compiler: str) -> str | None:
     return distribution_package_of(Path(found)) if found.startswith("/") else None
 
 
-def _minima(prefix: Prefix, facts: dict[Path, ElfFacts], built_with: set[str]) -> dict[str, str]:
+def _minima(facts: dict[Path, ElfFacts], built_with: set[str]) -> dict[str, str]:
     """Return the least version of each package: by its symbols, or else that it was built with."""
     if not shutil.which("dpkg-shlibdeps"):
         return {name: version for name, _, version in (one.partition("=") for one in built_with)}
-    minima = parse_dependencies(_shlibdeps(prefix, facts))
+    minima = parse_dependencies(_shlibdeps(facts))
     # The loader's own abilities are no symbols, so dpkg does not see that they are needed.
     if "libc6" in minima and any(_RELR in one.glibc_special for one in facts.values()):
         minima["libc6"] = max(minima["libc6"], _RELR_GLIBC, key=Version)
     return minima
 
 
-def _shlibdeps(prefix: Prefix, facts: dict[Path, ElfFacts]) -> str:
+def _shlibdeps(facts: dict[Path, ElfFacts]) -> str:
     """Return what dpkg-shlibdeps(1) says; it wants to stand in a Debian source package."""
     if not facts:
         return ""
+    private = [f"-l{folder}" for folder in dict.fromkeys(path.parent for path in facts)]
     with tempfile.TemporaryDirectory(prefix="contain-python-") as folder:
         control = Path(folder) / "debian" / "control"
         control.parent.mkdir()
         control.write_text("Source: python\n\nPackage: python\nArchitecture: any\n", "utf-8")
         return process.output(
-            ["dpkg-shlibdeps", "-O", "--ignore-missing-info", f"-l{prefix.root / 'lib'}", *facts],
+            ["dpkg-shlibdeps", "-O", "--ignore-missing-info", *private, *facts],
             cwd=Path(folder),
             error=ToolchainError,
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from contain_python import image_files, process
-from contain_python.checks import elf, modules
+from contain_python.checks import elf, installed, modules
 from contain_python.checks import text as texts
 from contain_python.console import Console
 from contain_python.engines import (
@@ -75,9 +75,10 @@ class Image:
     config: dict[str, Any]
     python: str
 
-    def run(self, name: str, argument: object, *options: str) -> Outcome:
-        """Run a probe in a container that may do next to nothing."""
-        command = [self.python, "-I", "-S", "-B", "-c", probe_text(name)]
+    def run(self, name: str, argument: object, *options: str, site: bool = False) -> Outcome:
+        """Run a probe in a container that may do next to nothing, with `site` if it needs that."""
+        switches = ("-I", "-B") if site else ("-I", "-S", "-B")
+        command = [self.python, *switches, "-c", probe_text(name)]
         argv = container_argv(self.engine, self.name, *_OPTIONS, *options, command=command)
         container = f"contain-python-{secrets.token_hex(8)}"
         argv[2:2] = ["--name", container]
@@ -134,6 +135,9 @@ def _judged(
     )
     console.progress(Progress(fraction=0.7, doing="trying what programs take for granted"))
     yield _services(image, folder, left_out, shared=shared)
+    whole = installed.judged(answer("environment", image.run("environment", None, site=True)))
+    if whole:
+        yield whole
     console.progress(Progress(fraction=0.9, doing="stopping a container"))
     yield _signals(image)
 

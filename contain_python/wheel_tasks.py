@@ -7,10 +7,11 @@ from typing import Any
 
 from contain_python.console import Console
 from contain_python.offers import Offer
-from contain_python.wheels import house
+from contain_python.wheels import house, twice, venv
 
 _OUTPUT = {"verbose": False, "json": False}
 _WHEELS = {one.name: one.default for one in fields(house.WheelOptions)}
+_VENV = {one.name: one.default for one in fields(venv.VenvOptions)}
 _HELP = {
     "requirements": "a requirements file; if any has a hash, all must have one",
     "wheelhouse": "the directory of the wheels, replaced as a whole",
@@ -28,6 +29,14 @@ def _build_wheels(console: Console, given: dict[str, Any]) -> None:
     house.build_wheels(house.WheelOptions(**given), console)
 
 
+def _check_wheels(console: Console, given: dict[str, Any]) -> None:
+    twice.check_wheels(house.WheelOptions(**given), console)
+
+
+def _build_venv(console: Console, given: dict[str, Any]) -> None:
+    venv.build_venv(venv.VenvOptions(**given), console)
+
+
 OFFERS = (
     Offer(
         name="build-wheels",
@@ -35,5 +44,26 @@ OFFERS = (
         doc="Build a wheelhouse: every requirement as a self-contained, reproducible wheel.",
         options={**_WHEELS, **_OUTPUT},
         help=_HELP,
+    ),
+    Offer(
+        name="check-wheels",
+        body=_check_wheels,
+        doc="Build a wheelhouse twice, cold and in other circumstances, and compare every byte.",
+        options={**_WHEELS, **_OUTPUT},
+        help=_HELP,
+    ),
+    Offer(
+        name="build-venv",
+        body=_build_venv,
+        doc="Make a virtual environment from a wheelhouse: pruned, compiled, verified, packed.",
+        options={**_VENV, **_OUTPUT},
+        help={
+            "wheelhouse": "the directory that build-wheels filled",
+            "venv": "where it is made, and will stand in the runtime image",
+            "interpreter": "the Python to make it with (default: python3 in the recipe's prefix)",
+            "with-pip": "let it have pip, which production does not need",
+            "packages": "write the distribution's packages that it needs into this file",
+            "pack": "write it as a tarball, NAME.tar.zst, .tar.xz or .tar.gz",
+        },
     ),
 )

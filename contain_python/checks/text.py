@@ -24,7 +24,7 @@ _CONTEXT = 40
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Hit:
+class Hit:
     """A searched text in a file (or in a link's target), with what stands around it."""
 
     path: Path
@@ -38,7 +38,7 @@ def check(subject: Subject, rules: Rules) -> CheckResult:
     searchable = _is_distinct(prefix)
     texts = (*subject.build_paths, *((prefix,) if searchable else ()))
     entries = [path for path in sorted_entries(subject.root) if path.is_symlink() or path.is_file()]
-    hits = [hit for path in entries for hit in _search(path, texts)]
+    hits = [hit for path in entries for hit in search(path, texts)]
     allowed = _allowed(subject, rules.prefix_allowed)
     findings = [finding for hit in hits for finding in _judge(hit, subject, allowed)]
     findings += _idle_allowances(hits, allowed, prefix)
@@ -57,7 +57,8 @@ def _is_distinct(prefix: str) -> bool:
     return is_telling(prefix) and prefix.rstrip("/") not in _COMMON
 
 
-def _search(path: Path, texts: tuple[str, ...]) -> Iterator[_Hit]:
+def search(path: Path, texts: tuple[str, ...]) -> Iterator[Hit]:
+    """Yield where a file, or a link's target, has one of the texts: the first place of each."""
     if path.is_symlink():
         content: bytes | mmap.mmap = os.fsencode(path.readlink())
         yield from _hits(path, content, texts)
@@ -69,12 +70,12 @@ def _search(path: Path, texts: tuple[str, ...]) -> Iterator[_Hit]:
             yield from _hits(path, content, texts)
 
 
-def _hits(path: Path, content: bytes | mmap.mmap, texts: tuple[str, ...]) -> Iterator[_Hit]:
+def _hits(path: Path, content: bytes | mmap.mmap, texts: tuple[str, ...]) -> Iterator[Hit]:
     for text in texts:
         place = content.find(text.encode())
         if place >= 0:
             end = place + len(text.encode()) + _CONTEXT
-            yield _Hit(path=path, text=text, around=_readable(content[place:end]))
+            yield Hit(path=path, text=text, around=_readable(content[place:end]))
 
 
 def _readable(data: bytes) -> str:
@@ -90,7 +91,7 @@ def _allowed(subject: Subject, allowances: tuple[Allowance, ...]) -> dict[Path, 
     }
 
 
-def _judge(hit: _Hit, subject: Subject, allowed: dict[Path, Allowance]) -> Iterator[Finding]:
+def _judge(hit: Hit, subject: Subject, allowed: dict[Path, Allowance]) -> Iterator[Finding]:
     where = subject.relative(hit.path)
     if hit.text != subject.configured_prefix:
         yield _make.error(
@@ -111,7 +112,7 @@ def _judge(hit: _Hit, subject: Subject, allowed: dict[Path, Allowance]) -> Itera
 
 
 def _idle_allowances(
-    hits: list[_Hit], allowed: dict[Path, Allowance], prefix: str
+    hits: list[Hit], allowed: dict[Path, Allowance], prefix: str
 ) -> Iterator[Finding]:
     """Note each allowance none of whose files needs it.
 

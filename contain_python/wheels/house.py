@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -98,6 +99,8 @@ class _Job:
 def build_wheels(options: WheelOptions, console: Console) -> Wheelhouse:
     """Build a wheelhouse. Raises ContainError; an earlier one is left as it was then."""
     job = _job(options, console)
+    # The modes of directories in a wheel follow it.
+    os.umask(0o022)
     _refuse_foreign(Path(options.wheelhouse))
     with job.workspace.held():
         fetched = job.workspace.place("fetched")

@@ -1,0 +1,53 @@
+"""Byte-compile files with the Python that will run them: unchecked-hash (PEP 552), in one order."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from contain_python import process
+from contain_python.process import Line
+
+#: Said of each file, whether it compiled or not.
+SAID = "compiled "
+
+#: Run in one process: how a constant is marshalled depends on what the process has seen before, so
+#: one order gives one result. The names are relative, so that no place is recorded; the import
+#: system puts the real one in (importlib's _fix_co_filename).
+_COMPILE = """
+import py_compile, sys
+failed = 0
+with open(sys.argv[1], encoding="utf-8", errors="surrogateescape") as listing:
+    names = listing.read().split("\\0")
+for name in names:
+    try:
+        py_compile.compile(
+            name, dfile=name, doraise=True, optimize=0,
+            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        )
+    except Exception as problem:
+        print(f"error: {name}: {problem}", flush=True)
+        failed = 1
+    print("compiled", name, flush=True)
+sys.exit(failed)
+"""
+
+
+def compile_names(  # noqa: PLR0913  what is compiled, by whom, and its two listeners
+    python: Path, root: Path, names: Sequence[str], *, epoch: int, log: Path, on_line: Line
+) -> None:
+    """Compile the files with these names below `root`, all of them. Raises CommandFailed if not."""
+    if not names:
+        return
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", errors="surrogateescape") as listing:
+        listing.write("\0".join(names))
+        listing.flush()
+        # Not -I: it would ignore the fixed hash seed.
+        process.run(
+            [python, "-sSPB", "-W", "ignore", "-c", _COMPILE, listing.name],
+            cwd=root,
+            log=log,
+            environment={"SOURCE_DATE_EPOCH": str(epoch)},
+            on_line=on_line,
+        )

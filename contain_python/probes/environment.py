@@ -1,0 +1,119 @@
+"""Try everything that a virtual environment has; print what is wrong, by what it is about.
+
+Run by its own Python. Extension modules are imported, entry points are loaded, and each file is
+compared with the RECORD of its distribution (PyPA, "Recording installed projects").
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import importlib
+import importlib.machinery
+import importlib.metadata
+import json
+import os
+import pathlib
+import sys
+import sysconfig
+
+SITE = sysconfig.get_path("purelib")
+SUFFIXES = tuple(importlib.machinery.EXTENSION_SUFFIXES)
+
+
+def recorded(problems: dict[str, str]) -> set[str]:
+    """Compare every file that a RECORD lists; return the paths of all of them."""
+    paths = set()
+    for distribution in importlib.metadata.distributions(path=[SITE]):
+        text = distribution.read_text("RECORD")
+        name = distribution.metadata["Name"]
+        if text is None:
+            problems[name] = "it has no RECORD"
+            continue
+        for file, digest, size in csv.reader(text.splitlines()):
+            path = os.path.normpath(os.path.join(SITE, file))  # noqa: PTH118
+            paths.add(path)
+            problem = difference(path, digest, size)
+            if problem:
+                problems[f"{name}: {file}"] = problem
+    return paths
+
+
+def difference(path: str, digest: str, size: str) -> str:
+    """Return how a file is not what its RECORD says, "" if it is."""
+    try:
+        with open(path, "rb") as stream:  # noqa: PTH123
+            data = stream.read()
+    except OSError as problem:
+        return f"it is in RECORD, and not there: {problem.strerror}"
+    if not digest:
+        return ""
+    algorithm, _, wanted = digest.partition("=")
+    found = base64.urlsafe_b64encode(hashlib.new(algorithm, data).digest()).rstrip(b"=").decode()
+    return (
+        "" if (found, str(len(data))) == (wanted, size) else "its RECORD has another hash or size"
+    )
+
+
+def unrecorded(paths: set[str], problems: dict[str, str]) -> None:
+    """Find the files that no RECORD lists."""
+    for folder, _, names in os.walk(SITE):
+        for name in names:
+            path = os.path.join(folder, name)  # noqa: PTH118
+            if path not in paths:
+                problems[os.path.relpath(path, SITE)] = "no distribution has it in its RECORD"
+
+
+def extensions(problems: dict[str, str]) -> int:
+    """Import every extension module; return how many there are."""
+    found = []
+    for path in pathlib.Path(SITE).rglob("*.so"):
+        suffix = next((one for one in SUFFIXES if path.name.endswith(one)), "")
+        *packages, name = path.relative_to(SITE).parts
+        if suffix and not (packages and packages[0].endswith(".libs")):
+            found.append(".".join([*packages, name[: -len(suffix)]]))
+    for name in sorted(found):
+        try:
+            importlib.import_module(name)
+        except BaseException as problem:  # noqa: BLE001  whatever it is, it is the answer
+            problems[name] = f"does not import: {type(problem).__name__}: {problem}"
+    return len(found)
+
+
+def entry_points(problems: dict[str, str]) -> int:
+    """Load what each script calls, and see that the script is there; return how many there are."""
+    scripts = sysconfig.get_path("scripts")
+    count = 0
+    for distribution in importlib.metadata.distributions(path=[SITE]):
+        for entry in distribution.entry_points:
+            if entry.group not in ("console_scripts", "gui_scripts") or entry.extras:
+                continue
+            count += 1
+            try:
+                with open(os.path.join(scripts, entry.name), "rb") as stream:  # noqa: PTH118, PTH123
+                    interpreter = os.fsdecode(stream.readline())[2:].split()[0]
+                if os.path.dirname(interpreter) != scripts:  # noqa: PTH120
+                    problems[entry.name] = f"is run by {interpreter}, not from {scripts}"
+                entry.load()
+            except BaseException as problem:  # noqa: BLE001
+                problems[entry.name] = f"does not work: {type(problem).__name__}: {problem}"
+    return count
+
+
+def main() -> None:
+    """Print the problems, and what was looked at."""
+    # What is imported may print.
+    sys.stdout = sys.stderr
+    problems: dict[str, str] = {}
+    told = ""
+    if sys.prefix != sys.base_prefix:
+        paths = recorded(problems)
+        unrecorded(paths, problems)
+        counts = len(paths), extensions(problems), entry_points(problems)
+        told = "{} files with their RECORD, {} extension modules, {} scripts".format(*counts)
+    print(json.dumps({"problems": problems, "examined": told}), file=sys.__stdout__, flush=True)
+    os._exit(0)
+
+
+main()

@@ -1,0 +1,160 @@
+"""Build a wheelhouse twice, cold and in other circumstances, and compare every byte."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from pathlib import Path
+
+from contain_python import process, variation
+from contain_python.comparison import Comparison, compare, rendered
+from contain_python.console import Console
+from contain_python.errors import CheckError, CompileError
+from contain_python.files import remove_tree
+from contain_python.findings import counted
+from contain_python.recipe import read_recipe
+from contain_python.variation import Variation
+from contain_python.wheels import pip
+from contain_python.wheels.house import WheelOptions, build_wheels
+from contain_python.wheels.model import LOCK, MANIFEST
+
+_RUN = "from contain_python.cli import main; main()"
+
+
+def check_wheels(options: WheelOptions, console: Console) -> None:
+    """Build twice and compare. Raises CheckError naming wheel, member and bytes that differ."""
+    recipe = read_recipe(Path(options.recipe))
+    with _folder(Path(options.workspace).resolve()) as folder:
+        first, second = folder / "a", folder / "b-in-another-place" / "deeper"
+        build_wheels(_side(options, first, ""), console)
+        for name in ("home/bin", "tmp"):
+            (second / name).mkdir(parents=True)
+        circumstances = _circumstances(folder, second, recipe.compiler.cc)
+        told = [name for name, value in _told(circumstances) if value]
+        with console.stage("again", 1, 1):
+            console.note(f"again with another {', '.join(told)}")
+            locked = str(first / "wheelhouse" / MANIFEST)
+            _again(_side(options, second, locked), circumstances, folder, console)
+        found = compare(first / "wheelhouse", second / "wheelhouse")
+        console.result(
+            "check-wheels", identical=found.identical, differing=found.differing, varied=told
+        )
+        _judge(found, first / "wheelhouse", second / "wheelhouse")
+        console.say(
+            f"all {counted(len(found.identical), 'file')} identical,"
+            f" with {counted(len(told), 'circumstance')} varied"
+        )
+
+
+@contextmanager
+def _folder(above: Path) -> Iterator[Path]:
+    """Yield a directory for both builds, which stays if they are to be looked at."""
+    above.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="check-wheels-", dir=above))
+    try:
+        yield folder
+    except (CheckError, CompileError):
+        raise
+    except BaseException:
+        remove_tree(folder)
+        raise
+    remove_tree(folder)
+
+
+def _side(options: WheelOptions, folder: Path, locked: str) -> WheelOptions:
+    return replace(
+        options,
+        workspace=str(folder / "build"),
+        wheelhouse=str(folder / "wheelhouse"),
+        recipe=str(Path(options.recipe).resolve()),
+        requirements=str(Path(options.requirements).resolve()),
+        locked=locked or options.locked,
+        cold=True,
+    )
+
+
+def _circumstances(folder: Path, second: Path, compiler: str) -> Variation:
+    """Return everything that this machine can vary, but for what would keep pip from its index."""
+    trials = folder / "trials"
+    trials.mkdir()
+    machine = variation.examine(trials, compiler)
+    varied = variation.varied(machine, second, trials / "clock.so", dict(os.environ))
+    ours = {**(varied.environment or {}), **pip.environment(), **_configuration()}
+    # As another user the second build could not read what the first one was given.
+    return replace(varied, user=None, environment=ours)
+
+
+def _configuration() -> dict[str, str]:
+    """Return where the caller's own configuration of pip stands, which the other HOME has not."""
+    if "PIP_CONFIG_FILE" in os.environ:
+        return {}
+    base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    candidates = (base / "pip" / "pip.conf", Path.home() / ".pip" / "pip.conf")
+    found = next((path for path in candidates if path.is_file()), None)
+    return {"PIP_CONFIG_FILE": str(found)} if found else {}
+
+
+def _told(circumstances: Variation) -> Iterator[tuple[str, object]]:
+    """Yield what is varied, by name, and with what."""
+    environment = circumstances.environment or {}
+    yield "work directory", True
+    yield "time zone", environment.get("TZ")
+    yield "locale", environment.get("LC_ALL")
+    yield "home", environment.get("HOME")
+    yield "directory for temporary files", environment.get("TMPDIR")
+    yield "hash seed", environment.get("PYTHONHASHSEED")
+    yield "compiler flags in the environment", environment.get("CFLAGS")
+    yield "clock", circumstances.clock
+    yield "host name", circumstances.host
+    yield "umask", circumstances.umask is not None
+    yield "number of processors", circumstances.processors
+    yield "order of directories", circumstances.shuffled
+
+
+def _again(options: WheelOptions, varied: Variation, folder: Path, console: Console) -> None:
+    words: list[str] = []
+    for field in fields(WheelOptions):
+        value = getattr(options, field.name)
+        name = f"--{field.name.replace('_', '-')}"
+        words += [name] if value is True else [f"{name}={value}"] if value else []
+    argv = (sys.executable, "-c", _RUN, "build-wheels", *words)
+    process.run(
+        variation.wrapped(varied, argv), cwd=folder, log=folder / "b.log", on_line=console.line
+    )
+
+
+def _judge(found: Comparison, first: Path, second: Path) -> None:
+    """Raise CheckError if anything differs; of a wheel the members are told."""
+    if not found.differences:
+        return
+    lines: list[str] = []
+    for name in found.differing:
+        # Both follow from the wheels, whose hashes they have.
+        if name in (LOCK, MANIFEST) and len(found.differing) > 1:
+            continue
+        sides = tuple(folder / name for folder in (first, second))
+        if name.endswith(".whl") and all(path.exists() for path in sides):
+            inside = compare(*(_unzipped(path) for path in sides))
+            lines += [f"{name}: {line}" for line in rendered(inside.differences)] or [
+                f"{name}: the same members, packed in another way"
+            ]
+        else:
+            lines += rendered(tuple(one for one in found.differences if one.file == name))
+    raise CheckError(
+        "two builds of one wheelhouse differ",
+        found="\n".join(lines),
+        remedy=f"both stay in {first.parent.parent}; build systems that tell the time, the place or"
+        " the order of files must be told not to",
+    )
+
+
+def _unzipped(wheel: Path) -> Path:
+    target = wheel.with_suffix(".unzipped")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(target)
+    return target

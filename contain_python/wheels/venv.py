@@ -1,0 +1,356 @@
+"""Make a virtual environment from a wheelhouse: installed, pruned, compiled, verified, packed."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from contain_python import __version__, compression, process
+from contain_python.byte_code import SAID, compile_names
+from contain_python.checks import installed
+from contain_python.checks.text import search
+from contain_python.console import Console
+from contain_python.errors import CheckError, UsageError
+from contain_python.files import (
+    human_size,
+    remove_tree,
+    sorted_entries,
+    sorted_files,
+    tree_size,
+    whole_file,
+    write_whole,
+)
+from contain_python.findings import Maker, counted
+from contain_python.ledger import Ledger, by_rule
+from contain_python.model import CheckResult, Progress
+from contain_python.probe import ask
+from contain_python.recipe import Recipe, read_recipe
+from contain_python.records import render_record, with_byte_code
+from contain_python.report import show_results
+from contain_python.runtime_packages import RuntimePackage, packages_of_tree
+from contain_python.structure import unstructure
+from contain_python.tars import add_tree
+from contain_python.wheels import interpreter, pip
+from contain_python.wheels.interpreter import Interpreter
+from contain_python.wheels.model import LOCK, MANIFEST, Wheelhouse, read_wheelhouse
+from contain_python.workspace import Workspace, default_cache
+
+#: What an environment says of itself, in its top directory.
+IDENTITY = "contain-venv.json"
+
+_STAGES = 5
+_SITE = "lib/python3.*/site-packages"
+_FORMATS = {".zst": "zst", ".xz": "xz", ".gz": "gz"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class VenvOptions:
+    """What an environment is made from, and where; each text as the command line has it."""
+
+    wheelhouse: str = "wheelhouse"
+    venv: str = "/app/venv"
+    interpreter: str = ""
+    with_pip: bool = False
+    packages: str = ""
+    pack: str = ""
+    workspace: str = "build"
+    recipe: str = "contain.toml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    options: VenvOptions
+    recipe: Recipe
+    python: Interpreter
+    house: Path
+    made: Wheelhouse
+    root: Path
+    workspace: Workspace
+    console: Console
+
+    @property
+    def epoch(self) -> int:
+        """Return the time of every file: the newest source's, or what the caller gives."""
+        return self.made.epoch or int(os.environ.get("SOURCE_DATE_EPOCH", "315532800"))
+
+    @property
+    def log(self) -> Path:
+        return self.workspace.log("venv")
+
+
+def build_venv(options: VenvOptions, console: Console) -> None:
+    """Make the environment at its place. Raises ContainError; what stood there is left then."""
+    job = _job(options, console)
+    with job.workspace.held(), _place(job.root):
+        job.log.unlink(missing_ok=True)
+        with console.stage("install", 1, _STAGES):
+            _install(job)
+        with console.stage("prune", 2, _STAGES):
+            ledger = _prune(job)
+        with console.stage("byte-compile", 3, _STAGES):
+            _byte_compile(job)
+            _update_records(job)
+        with console.stage("verify", 4, _STAGES):
+            packages, results = _verified(job)
+            show_results(console, str(job.root), results)
+        with console.stage("pack", 5, _STAGES):
+            write_whole(job.root / IDENTITY, _identity(job, packages, ledger))
+            _settle(job)
+            _pack(job)
+            if options.packages:
+                line = ", ".join(map(str, packages))
+                write_whole(Path(options.packages), line + "\n" if line else "")
+    _show(job, packages, ledger)
+
+
+def _job(options: VenvOptions, console: Console) -> _Job:
+    """Refuse what cannot be, before anything is made. Raises UsageError, RecipeError."""
+    recipe = read_recipe(Path(options.recipe))
+    root = Path(options.venv)
+    if not root.is_absolute() or len(root.parts) < 3 or ".." in root.parts:  # noqa: PLR2004
+        raise UsageError(
+            f"--venv cannot be {options.venv!r}",
+            expected="the absolute path at which it will stand in the runtime image, as /app/venv",
+        )
+    if options.pack and Path(options.pack).suffix not in _FORMATS:
+        raise UsageError(
+            f"--pack cannot be {options.pack!r}",
+            expected="a name that ends in .tar.zst, .xz or .gz",
+        )
+    house = Path(options.wheelhouse).resolve()
+    return _Job(
+        options=options,
+        recipe=recipe,
+        python=interpreter.find_builder(options.interpreter, recipe.build.prefix),
+        house=house,
+        made=read_wheelhouse(house / MANIFEST),
+        root=root,
+        workspace=Workspace(
+            root=Path(options.workspace).resolve() / "venv", dist=house, cache=default_cache()
+        ),
+        console=console,
+    )
+
+
+@contextmanager
+def _place(root: Path) -> Iterator[None]:
+    """Make room at an environment's final path; if it fails, what stood there is put back.
+
+    An environment cannot be made elsewhere and moved: its scripts name the interpreter by path.
+    """
+    old = root.with_name(f".{root.name}.old")
+    if not _is_free(root):
+        raise UsageError(
+            f"{root} is no environment of ours",
+            remedy="remove it, or name another place with --venv",
+        )
+    remove_tree(old)
+    if root.exists():
+        root.rename(old)
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        remove_tree(root)
+        if old.exists():
+            old.rename(root)
+        raise
+    remove_tree(old)
+
+
+def _is_free(root: Path) -> bool:
+    """Return whether an environment may stand here: in place of nothing, or of one of ours."""
+    if root.is_symlink() or not root.exists():
+        return not root.is_symlink()
+    return root.is_dir() and ((root / IDENTITY).exists() or not any(root.iterdir()))
+
+
+def _install(job: _Job) -> None:
+    switches = [] if job.options.with_pip else ["--without-pip"]
+    process.run(
+        [job.python.path, "-m", "venv", *switches, job.root],
+        cwd=job.workspace.root,
+        log=job.log,
+    )
+    if not job.made.wheels:
+        return
+    offline = ("--no-index", "--find-links", job.house, "--require-hashes", "--no-deps")
+    pip.run(
+        job.python.path,
+        *("--python", job.root / "bin" / "python", "install", *offline, "--no-compile"),
+        *("--requirement", job.house / LOCK),
+        log=job.log,
+        on_line=job.console.line,
+    )
+
+
+def _prune(job: _Job) -> Ledger:
+    """Remove what the rules name; unlike those of the prefix, one may match nothing."""
+    ledger = Ledger("venv")
+    for rule in job.recipe.wheels.prune:
+        for pattern in rule.paths:
+            for path in sorted(job.root.glob(pattern)):
+                if path.exists() or path.is_symlink():
+                    ledger.remove(job.root, path, rule.name, rule.why)
+    return ledger
+
+
+def _byte_compile(job: _Job) -> None:
+    """Compile every module; what does not compile is told, and left to whoever imports it."""
+    names = [
+        path.relative_to(job.root).as_posix()
+        for path in sorted_files(job.root / "lib")
+        if path.suffix == ".py"
+    ]
+    failed: list[str] = []
+    done = 0
+
+    def watch(line: str) -> None:
+        nonlocal done
+        if line.startswith(SAID):
+            done += 1
+            text = f"{done} of {len(names)} files"
+            job.console.progress(Progress(fraction=done / len(names), doing=text))
+        elif line.startswith("error: "):
+            failed.append(line.removeprefix("error: "))
+
+    python = job.root / "bin" / "python"
+    try:
+        compile_names(python, job.root, names, epoch=job.epoch, log=job.log, on_line=watch)
+    except process.CommandFailed:
+        if done != len(names):
+            raise
+    for line in failed:
+        job.console.note(f"not compiled: {line}")
+
+
+def _update_records(job: _Job) -> None:
+    """Let each RECORD tell what is there now."""
+    tag = "cpython-" + "".join(job.python.version.split(".")[:2])
+    for record in sorted(job.root.glob(f"{_SITE}/*.dist-info/RECORD")):
+        text = render_record(record, record.read_text(encoding="utf-8"))
+        write_whole(record, with_byte_code(record, text, tag))
+
+
+# --- verified -------------------------------------------------------------------------------------
+
+
+def _verified(job: _Job) -> tuple[tuple[RuntimePackage, ...], tuple[CheckResult, ...]]:
+    """Return the packages that the extension modules need at run time, and what was checked."""
+    packages, unknown = packages_of_tree(job.root, job.recipe.compiler.cc)
+    answer = ask(job.root / "bin" / "python", "environment", cwd=Path("/"), options=("-I", "-B"))
+    whole = installed.judged(answer)
+    if whole is None:
+        raise CheckError(f"{job.root} is no virtual environment")
+    return packages, (whole, _libraries(packages, unknown), _places(job))
+
+
+def _libraries(packages: tuple[RuntimePackage, ...], unknown: list[str]) -> CheckResult:
+    make = Maker(check="libraries")
+    return CheckResult(
+        check="libraries",
+        examined=", ".join(map(str, packages)) or "none beside its own",
+        findings=tuple(
+            make.error(
+                soname,
+                "is in no wheel, and of no package of this distribution",
+                why="the runtime image would not have it",
+                remedy="let the wheel take it in, or install the package that has it",
+            )
+            for soname in unknown
+        ),
+    )
+
+
+def _places(job: _Job) -> CheckResult:
+    """See that no file names a directory that is in the builder alone."""
+    make = Maker(check="places")
+    texts = tuple({str(job.house), str(job.workspace.root.parent), str(job.workspace.cache)})
+    files = [path for path in sorted_entries(job.root) if path.is_file() and not path.is_symlink()]
+    findings = [
+        make.error(
+            str(path.relative_to(job.root)),
+            f"names {hit.text}, which is in the builder alone",
+            why=f"it would be looked up where it is not: {hit.around!r}",
+            remedy="its build system put it there: report it upstream, or prune the file by a rule",
+        )
+        for path in files
+        for hit in search(path, texts)
+    ]
+    return CheckResult(
+        check="places",
+        examined=f"{counted(len(files), 'file')} for the directories of the build",
+        findings=tuple(findings),
+    )
+
+
+# --- packed ---------------------------------------------------------------------------------------
+
+
+def _identity(job: _Job, packages: tuple[RuntimePackage, ...], ledger: Ledger) -> str:
+    data = {
+        "format": 1,
+        "tool": f"contain-python {__version__}",
+        "python": str(job.python),
+        "venv": str(job.root),
+        "wheels": [
+            {"name": wheel.name, "version": wheel.version, "sha256": wheel.sha256}
+            for wheel in job.made.wheels
+        ],
+        "runtime_packages": unstructure(packages),
+        "pruned": [
+            {"rule": rule, "files": files, "bytes": -size}
+            for rule, (files, size) in by_rule(ledger.changes).items()
+        ],
+    }
+    return json.dumps(data, indent=1) + "\n"
+
+
+def _settle(job: _Job) -> None:
+    """Give everything one time and plain modes, so that a layer of it is always the same."""
+    for path in (*sorted_entries(job.root), job.root):
+        if not path.is_symlink():
+            runs = path.is_dir() or path.stat().st_mode & 0o100
+            path.chmod(0o755 if runs else 0o644)
+        os.utime(path, (job.epoch, job.epoch), follow_symlinks=False)
+
+
+def _pack(job: _Job) -> None:
+    if not job.options.pack:
+        return
+    target = Path(job.options.pack)
+    form = _FORMATS[target.suffix]
+    plain = job.workspace.root / "venv.tar"
+    with whole_file(plain) as stream, tarfile.open(fileobj=stream, mode="w") as tar:
+        add_tree(tar, job.root, str(job.root).lstrip("/"), job.epoch)
+    method = compression.method_for(form, "runtime")  # type: ignore[arg-type]
+    compression.compress(plain, target, method, process.cpu_count())
+    plain.unlink()
+
+
+def _show(job: _Job, packages: tuple[RuntimePackage, ...], ledger: Ledger) -> None:
+    size = tree_size(job.root)
+    saved = {rule: -size for rule, (_, size) in by_rule(ledger.changes).items()}
+    job.console.result(
+        "venv",
+        path=str(job.root),
+        size=size,
+        packages=[str(one) for one in packages],
+        pruned=saved,
+        packed=job.options.pack,
+    )
+    told = ", ".join(f"{rule} {human_size(count)}" for rule, count in saved.items())
+    job.console.say(
+        f"{job.root}: {counted(len(job.made.wheels), 'distribution')}, {human_size(size)}"
+        + (f"; pruned: {told}" if told else "")
+    )
+    if packages:
+        job.console.say(f"  the runtime needs: {', '.join(map(str, packages))}")
+    if job.options.pack:
+        packed = Path(job.options.pack).stat().st_size
+        job.console.say(f"  {job.options.pack}: {human_size(packed)}")
