@@ -89,9 +89,11 @@ COPY requirements-run.txt requirements.txt
 COPY contain_python/__init__.py contain_python/
 COPY contain_python/checks/__init__.py contain_python/checks/
 COPY contain_python/stages/__init__.py contain_python/stages/
+COPY contain_python/wheels/__init__.py contain_python/wheels/
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     --mount=type=cache,target=/root/.cache/pip \
-    ./bootstrap python --version
+    ./bootstrap python --version && \
+    ln -s "$PWD/.venv/bin/contain-python" /usr/local/bin/contain-python
 
 FROM toolchain AS builder
 COPY . ./

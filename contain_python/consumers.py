@@ -31,15 +31,15 @@ _DOCKERFILE = """\
 #
 # What runs again when you edit
 #   this application's code:   the last COPY
-#   {requirements:<27}the installation into the environment, and what follows
+#   {requirements:<27}the wheels that are new, the environment, and what follows
 #   the builder (a new tag):   everything; that is how a new CPython arrives
 
 FROM {builder} AS builder
 WORKDIR /app
 {install}
 FROM {base} AS runtime
-# Exactly what CPython needs here, each with the least version that will do.
-RUN --mount=type=tmpfs,target=/var/cache/apt --mount=type=tmpfs,target=/var/lib/apt/lists \\
+# Exactly what CPython{and_wheels} here, each with the least version that will do.
+RUN {mounts}--mount=type=tmpfs,target=/var/cache/apt --mount=type=tmpfs,target=/var/lib/apt/lists \\
     export DEBIAN_FRONTEND=noninteractive && \\
     apt-get update -o APT::Update::Error-Mode=any && \\
     apt-get upgrade --yes --no-install-recommends && \\
@@ -59,17 +59,47 @@ ENTRYPOINT ["/usr/bin/tini", "--"]
 CMD ["python3"]
 """
 
-_INSTALL = """\
-# Before the code: editing that installs nothing again. Wheels that pip makes stay in its cache.
-COPY {requirements} {requirements}
-RUN --mount=type=cache,target=/root/.cache/pip \\
-    --mount=type=secret,id=pip.conf,target=/etc/pip.conf \\
-    python3 -m venv --without-pip /app/venv && \\
-    python3 -m pip --python /app/venv/bin/python3 install --no-compile{hashes} \\
-        --requirement {requirements} && \\
-    {{ python3 -m compileall -q --invalidation-mode unchecked-hash /app/venv/lib || \\
-        echo "what does not compile was left as it is"; }}
+_HEADERS = """\
+# What wheels are compiled against; each takes in the libraries that it uses.
+RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \\
+    --mount=type=tmpfs,target=/var/lib/apt/lists \\
+    export DEBIAN_FRONTEND=noninteractive && \\
+    apt-get update -o APT::Update::Error-Mode=any && \\
+    apt-get install --yes --no-install-recommends {packages}
 """
+
+_WHEELS = """\
+# Before the code: editing that installs nothing again. Built wheels stay in a cache; one is built
+# again only if its source, CPython, the compiler or a library that it took in changed.
+COPY {requirements} ./
+RUN --mount=type=cache,target=/root/.cache \\
+    --mount=type=cache,target=/var/tmp/contain-python,sharing=locked \\
+    --mount=type=secret,id=pip.conf,target=/etc/pip.conf \\
+    contain-python build-wheels --recipe {recipe} --workspace /var/tmp/contain-python \\
+        --requirements {name} --wheelhouse /app/wheelhouse{options} && \\
+    contain-python build-venv --recipe {recipe} --workspace /var/tmp/contain-python \\
+        --wheelhouse /app/wheelhouse --venv /app/venv --packages /app/venv-packages
+"""
+
+#: The environment is copied as it was verified in the builder, or made anew from the wheelhouse;
+#: pip is then the builder's, lent for that one step.
+_SHIPPED = {
+    "venv": "COPY --from=builder /app/venv /app/venv\n",
+    "wheelhouse": """\
+RUN --mount=type=bind,from=builder,source=/app/wheelhouse,target=/mnt/wheelhouse \\
+    --mount=type=bind,from=builder,source={prefix}/lib,target=/mnt/lib \\
+    {prefix}/bin/python3 -m venv --without-pip /app/venv && \\
+    PYTHONPATH="$(echo /mnt/lib/python3.*/site-packages)" {prefix}/bin/python3 -B -m pip \\
+        --python /app/venv/bin/python3 install --no-index --find-links /mnt/wheelhouse \\
+        --no-cache-dir --no-deps --no-compile \\
+        --require-hashes --requirement /mnt/wheelhouse/requirements.lock && \\
+    {{ {prefix}/bin/python3 -m compileall -q --invalidation-mode unchecked-hash /app/venv/lib || \\
+        echo "what does not compile was left as it is"; }}
+""",
+}
+
+#: Where the builder's image has the recipe that it was built by.
+_RECIPE = "/opt/contain-python/tool/contain.toml"
 
 #: What Dockerfile.builder has to build.
 TARGETS = ("builder", "runtime", "debug", "distroless")
@@ -86,6 +116,9 @@ class Consumer:
     builder: str
     requirements: str
     offered: str
+    ship: str = "venv"
+    build_packages: str = ""
+    wheel_options: str = ""
 
 
 def show_dockerfile(consumer: Consumer, console: Console) -> None:
@@ -108,22 +141,45 @@ def dockerfile(consumer: Consumer) -> str:
     check_reference("--base", base)
     check_reference("--builder", builder)
     requirements = consumer.requirements
-    install, copy, path = "", "", f"{prefix}/bin"
+    ship = one_of("--ship", consumer.ship, _SHIPPED)
+    install, copy, path, needed, mounts = "", "", f"{prefix}/bin", "", ""
     if requirements:
-        hashed = read_requirements(Path(requirements))
-        name = _in_context(Path(requirements))
-        hashes = " --require-hashes" if hashed else ""
-        install = _INSTALL.format(requirements=name, hashes=hashes)
-        copy, path = "COPY --from=builder /app/venv /app/venv\n", f"/app/venv/bin:{path}"
+        install = _install(consumer)
+        copy = _SHIPPED[ship].format(prefix=prefix)
+        path = f"/app/venv/bin:{path}"
+        # One line, or none where the wheels need nothing.
+        needed = "$(sed 's/^/, /' /mnt/packages)"
+        source = "from=builder,source=/app/venv-packages"
+        mounts = f"--mount=type=bind,{source},target=/mnt/packages \\\n    "
     return _DOCKERFILE.format(
         version=version,
         builder=builder,
         base=base,
         requirements=f"{_in_context(Path(requirements)) if requirements else 'requirements'}:",
         install=install,
-        packages=", ".join(map(str, rows)),
+        and_wheels=" and the wheels need" if requirements else " needs",
+        mounts=mounts,
+        packages=", ".join(map(str, rows)) + needed,
         copy=copy,
         path=path,
+    )
+
+
+def _install(consumer: Consumer) -> str:
+    """Return the builder's steps that make the environment. Raises UsageError."""
+    requirements = Path(consumer.requirements)
+    hashed = read_requirements(requirements)
+    name = _in_context(requirements)
+    headers = ""
+    if consumer.build_packages:
+        headers = _HEADERS.format(packages=" ".join(consumer.build_packages.split()))
+    options = [*(["--require-hashes"] if hashed else []), consumer.wheel_options]
+    told = " ".join(filter(None, options))
+    return headers + _WHEELS.format(
+        requirements=name,
+        name=Path(name).name,
+        recipe=_RECIPE,
+        options=f" \\\n        {told}" if told else "",
     )
 
 

@@ -97,6 +97,9 @@ OFFERS = (
             "builder": "",
             "requirements": "",
             "offered": "ca-certificates tzdata",
+            "ship": "venv",
+            "build_packages": "",
+            "wheel_options": "",
             "json": False,
         },
         help={
@@ -105,6 +108,9 @@ OFFERS = (
             "builder": "the builder's image (default: contain-python-builder:VERSION)",
             "requirements": "a requirements file; with hashes, pip is told to require them",
             "offered": 'packages by choice: some of "ca-certificates tzdata"',
+            "ship": "venv (copied from the builder), or wheelhouse (installed in the other stage)",
+            "build-packages": 'what wheels are compiled against, as "libpq-dev libxml2-dev"',
+            "wheel-options": 'options of build-wheels, as "--only-binary=:all:"',
         },
     ),
     Offer(

@@ -40,10 +40,26 @@ def test_requirements_come_before_code(consumer: Consumer, tmp_path: Path) -> No
     path = tmp_path / "web.txt"
     path.write_text("a==1 --hash=sha256:00\n")
     text = dockerfile(replace(consumer, requirements=str(path)))
-    assert text.index("COPY web.txt web.txt") < text.index("COPY --from=builder /app/venv")
+    assert text.index("COPY web.txt ./") < text.index("COPY --from=builder /app/venv")
     assert text.index("COPY --from=builder /app/venv") < text.index("COPY . ./")
     assert "--require-hashes" in text
     assert "ENV PATH=/app/venv/bin:/opt/p/bin:$PATH" in text
+    assert '"libssl3 (>= 3.0.0), tzdata, tini$(sed' in text, "the wheels' own packages, too"
+
+
+def test_wheelhouse_is_installed_in_the_other_stage(consumer: Consumer, tmp_path: Path) -> None:
+    """Nothing of the wheelhouse, nor of pip, stays in the runtime's layers."""
+    path = tmp_path / "web.txt"
+    path.write_text("a==1\n")
+    text = dockerfile(
+        replace(consumer, requirements=str(path), ship="wheelhouse", build_packages="x-dev y-dev")
+    )
+    runtime = text[text.index("AS runtime") :]
+    assert "COPY --from=builder /app" not in runtime
+    assert "--no-index --find-links /mnt/wheelhouse" in runtime
+    assert "install --yes --no-install-recommends x-dev y-dev\n" in text
+    with pytest.raises(UsageError, match="--ship cannot be 'tar'"):
+        dockerfile(replace(consumer, ship="tar"))
 
 
 @pytest.mark.parametrize(
