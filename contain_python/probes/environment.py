@@ -12,6 +12,7 @@ import hashlib
 import importlib
 import importlib.machinery
 import importlib.metadata
+import importlib.util
 import json
 import os
 import pathlib
@@ -57,12 +58,20 @@ def difference(path: str, digest: str, size: str) -> str:
 
 
 def unrecorded(paths: set[str], problems: dict[str, str]) -> None:
-    """Find the files that no RECORD lists."""
+    """Find the files that no RECORD lists; byte-code need not be listed, if its source is."""
     for folder, _, names in os.walk(SITE):
         for name in names:
             path = os.path.join(folder, name)  # noqa: PTH118
-            if path not in paths:
+            if path not in paths and source_of(path) not in paths:
                 problems[os.path.relpath(path, SITE)] = "no distribution has it in its RECORD"
+
+
+def source_of(path: str) -> str:
+    """Return the source of byte-code in __pycache__, "" for any other file."""
+    try:
+        return importlib.util.source_from_cache(path)
+    except ValueError:
+        return ""
 
 
 def extensions(problems: dict[str, str]) -> int:
