@@ -20,6 +20,7 @@ from contain_python.extraction import extract
 from contain_python.files import remove_tree, write_whole
 from contain_python.process import Line
 from contain_python.wheels import missing, pip
+from contain_python.wheels.interpreter import Interpreter
 from contain_python.wheels.model import Pin
 
 #: ZIP archives, in which wheels end, know no earlier time (1980).
@@ -30,7 +31,7 @@ _EARLIEST = 315532800
 class Place:
     """Where a wheel is built: with which Python, below which directory, to which log."""
 
-    python: Path
+    python: Interpreter
     root: Path
     log: Path
     on_line: Line
@@ -113,19 +114,22 @@ class _Environment:
         self._place = place
         self._root = place.root / "environment"
         self.python = self._root / "bin" / "python"
-        mapped = f"-ffile-prefix-map={source}=/usr/src/{source.name}"
+        # Build systems take CFLAGS in place of the interpreter's own, which optimise. What is for
+        # debuggers would be stripped.
+        mapped = f"-g0 -ffile-prefix-map={source}=/usr/src/{source.name}"
+        flags = f"{place.python.cflags} {mapped}"
         self._variables = {
             "PATH": f"{self._root / 'bin'}:{os.environ.get('PATH', os.defpath)}",
             "VIRTUAL_ENV": str(self._root),
             "SOURCE_DATE_EPOCH": str(epoch),
-            "CFLAGS": mapped,
-            "CXXFLAGS": mapped,
+            "CFLAGS": flags,
+            "CXXFLAGS": flags,
         }
 
     def make(self) -> None:
         """Make the environment, without pip."""
         process.run(
-            [self._place.python, "-m", "venv", "--without-pip", self._root],
+            [self._place.python.path, "-m", "venv", "--without-pip", self._root],
             cwd=self._place.root,
             log=self._place.log,
         )
@@ -141,7 +145,7 @@ class _Environment:
         lines = requirements if locked is None else tuple(map(str, locked))
         write_whole(wanted, "".join(f"{line}\n" for line in lines))
         pip.run(
-            self._place.python,
+            self._place.python.path,
             *("--python", self.python, "install", "--ignore-installed", "--report", report),
             *("--requirement", wanted),
             *([] if locked is None else ["--no-deps", "--require-hashes"]),
@@ -185,7 +189,7 @@ def _explained(problem: Exception, archive: Path, place: Place) -> ContainError:
     """Return why a build failed, in the words of what it ran where it ran something."""
     inner = getattr(problem, "exception", None)
     if isinstance(inner, CompileError):
-        lacking = missing.explain(place.log)
+        lacking = missing.explain(place.log.read_text(encoding="utf-8", errors="replace"))
         return CompileError(
             f"{archive.name} does not build" + (f": {lacking.what}" if lacking else ""),
             found=inner.found,

@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 from contain_python.console import Console
 from contain_python.errors import UsageError
 from contain_python.files import remove_tree, sha256, whole_directory, write_whole
+from contain_python.findings import counted
 from contain_python.keeping import code_of, digest
 from contain_python.model import Progress
 from contain_python.recipe import Recipe, read_recipe
@@ -209,7 +210,7 @@ def _build(job: _Job, pin: Pin, file: Path) -> tuple[Wheel, Path]:
     log = job.log(pin.name)
     log.unlink(missing_ok=True)
     root = job.workspace.place("work") / pin.name
-    place = building.Place(python=job.python.path, root=root, log=log, on_line=job.console.line)
+    place = building.Place(python=job.python, root=root, log=log, on_line=job.console.line)
     raw = building.build(file, place, job.build_requirements(pin))
     done = repairing.repair(raw.path, root, job.policy, raw.epoch, log)
     wheel = Wheel(
@@ -244,5 +245,5 @@ def _show(made: Wheelhouse, house: Path, console: Console) -> None:
         if wheel.external:
             told += "  left outside: " + ", ".join(wheel.external)
         console.say(told)
-    console.say(f"{len(made.wheels)} wheels in {house}; install them with:")
+    console.say(f"{counted(len(made.wheels), 'wheel')} in {house}; install with:")
     console.say(f"  pip install --no-index --find-links {house} --require-hashes -r {house / LOCK}")

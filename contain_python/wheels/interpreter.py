@@ -26,13 +26,18 @@ print(json.dumps({
     "pip": version,
     "headers": os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")),
     "tag": sysconfig.get_config_var("SOABI") or "",
+    "cflags": sysconfig.get_config_var("CFLAGS") or "",
 }))
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Interpreter:
-    """What a Python says of itself: `pip` is its version, "" without; `tag` the ABI's (SOABI)."""
+    """What a Python says of itself.
+
+    `pip` is its version, "" without; `tag` the ABI's (SOABI); `cflags` what extensions are compiled
+    with.
+    """
 
     version: str
     executable: str
@@ -40,6 +45,7 @@ class Interpreter:
     pip: str
     headers: bool
     tag: str
+    cflags: str
 
     @property
     def path(self) -> Path:

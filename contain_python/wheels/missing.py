@@ -8,7 +8,6 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
 
 from contain_python import distribution
 from contain_python.distribution import Packages
@@ -56,9 +55,9 @@ def table() -> Table:
     return structure(Table, tomllib.loads(text), "wanted.toml")
 
 
-def explain(log: Path) -> Lacking | None:
-    """Return what a build's log says is missing, or None if it says nothing of that kind."""
-    named = list(_named(log.read_text(encoding="utf-8", errors="replace")))
+def explain(text: str) -> Lacking | None:
+    """Return what a build's output says is missing, or None if it says nothing of that kind."""
+    named = list(_named(text))
     for name in named:
         for entry in table().needed:
             if name in entry.names:

@@ -11,6 +11,7 @@ from pathlib import Path
 from contain_python import process
 from contain_python.errors import CompileError, ContainError, SourceError, UsageError
 from contain_python.process import Line
+from contain_python.wheels import missing
 
 #: Where pip fetches from, and how: what a user sets for it reaches it, and nothing else does.
 _OWN = re.compile(
@@ -20,6 +21,9 @@ _OWN = re.compile(
 )
 _MESSAGE = re.compile(r"^\s*(?:ERROR|error): (?P<text>.*)")
 _INDENTED = re.compile(r"^\s+\S")
+#: A source archive is asked for its requirements before it is built.
+_BUILT = re.compile(r"Failed to build '(?P<name>[^']+)'")
+_FIRST_ERROR = re.compile(r"^\s+(?!error: subprocess-)(\w*[Ee]rror|\w+Exception)\b.*\S")
 _LONGEST = 12
 
 
@@ -91,7 +95,16 @@ def explained(said: _Said, problem: process.CommandFailed, log: Path) -> Contain
         if match := re.search(pattern, text, re.MULTILINE):
             return explain(match, said)
     found = "\n".join(said.errors[:_LONGEST]) or problem.found
-    return CompileError("pip failed", found=found, remedy=f"read the full log: {log}")
+    full = f"read the full log: {log}"
+    if built := _BUILT.search(text):
+        lacking = missing.explain(text)
+        errors = [line.strip() for line in said.lines if _FIRST_ERROR.match(line)]
+        return CompileError(
+            f"{built['name']} does not build" + (f": {lacking.what}" if lacking else ""),
+            found="\n".join(errors[:1]) or found,
+            remedy=lacking.remedy if lacking else full,
+        )
+    return CompileError("pip failed", found=found, remedy=full)
 
 
 def _wrong_hash(match: re.Match[str], said: _Said) -> ContainError:
@@ -155,11 +168,9 @@ def _not_a_wheel(match: re.Match[str], said: _Said) -> ContainError:
 
 
 def _no_requirement(match: re.Match[str], said: _Said) -> ContainError:
+    lines = (match[0].removeprefix("ERROR: "), *said.after(match[0])[:2])
     return UsageError(
-        "that is no requirement",
-        found=match[0].removeprefix("ERROR: "),
-        expected="such as lxml==5.3.0",
-        remedy="\n".join(said.after(match[0])[:2]),
+        "that is no requirement", found="\n".join(lines), expected="such as lxml==5.4.0"
     )
 
 
