@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bases import make_base
 from daemons import docker
 from pythons import elf_subject, make_python
-from yards import Yard, copy_of_project
+from toypython import ROOT
+from yards import SEVERAL, Yard, copy_of_project
 
+from contain_python.extraction import extract
 from contain_python.subject import Subject
 
 
@@ -56,3 +61,43 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
             tar = make_base(codename, folder / f"{codename}.tar")
             engine.ask("import", tar, f"debian:{codename}-slim")
         yield Yard(root=copy_of_project(folder / "project"), engine=engine)
+
+
+@pytest.fixture(scope="session")
+def bookworm(yard: Yard) -> dict[str, Any]:
+    """Build on Debian 12: three releases side by side, with debug symbols as a third image."""
+    return yard.image("test/python:12", "--python", SEVERAL, "--debug", "--updates-as-of", "today")
+
+
+@pytest.fixture(scope="session")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build 3.13; the workspace stays, so that a second session on one machine takes seconds."""
+    folder = tmp_path_factory.mktemp("dist")
+    words = ("--python=3.13", "--optimize=none", "--libpython=both", "--workspace=build/tests")
+    done = subprocess.run(
+        [sys.executable, "-m", "invoke", "build-python", *words, f"--dist={folder}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def runtime(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the extracted runtime flavour."""
+    return _extracted(dist, "runtime", tmp_path_factory.mktemp("runtime"))
+
+
+@pytest.fixture(scope="session")
+def builder(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the extracted builder flavour."""
+    return _extracted(dist, "builder", tmp_path_factory.mktemp("builder"))
+
+
+def _extracted(dist: Path, kind: str, place: Path) -> Path:
+    (tarball,) = dist.glob(f"python-3.13.*-linux-*-{kind}.tar.zst")
+    extract(tarball, place)
+    return place / "opt/myorg/python"

@@ -19,22 +19,13 @@ import pytest
 from bases import make_base
 from daemons import docker
 from toypython import small_disk
-from yards import QUICK, Done, Yard
+from yards import QUICK, SECRET, SEVERAL, Done, Yard
 
 from contain_python import images
 from contain_python.engines import HARDENED
 
 PREFIX = "/opt/myorg/python"
-SEVERAL = "3.13.15 3.11.2 3.14.7"
 HARD = [*HARDENED, "--rm"]
-#: The machine's way to its index, as `invoke image` passes it on.
-SECRET = ["--secret", "id=pip.conf,src=/etc/pip.conf"] if Path("/etc/pip.conf").exists() else []
-
-
-@pytest.fixture(scope="module")
-def bookworm(yard: Yard) -> dict[str, Any]:
-    """Build on Debian 12: three releases side by side, with debug symbols as a third image."""
-    return yard.image("test/python:12", "--python", SEVERAL, "--debug", "--updates-as-of", "today")
 
 
 @pytest.fixture(scope="module")
@@ -452,31 +443,6 @@ def test_foreign_image(yard: Yard) -> None:
     assert "USER: is not set, so it is root" in done.stdout
     assert "PID 1: ignores the signal to stop" in done.stdout
     assert "Traceback" not in done.stderr
-
-
-# --- an application ----------------------------------------------------------------------------
-
-
-def test_application(yard: Yard, bookworm: dict[str, Any], tmp_path: Path) -> None:
-    """The printed Dockerfile builds, and the application runs hardened, from its environment."""
-    manifest = tmp_path / "runtime.json"
-    text = yard.engine.ask(
-        "run", "--rm", bookworm["builder"]["name"], "sh", "-c",
-        "cat /opt/contain-python/dist/python-3.13.15-*-runtime.json",
-    )  # fmt: skip
-    manifest.write_text(text)
-    (tmp_path / "requirements.txt").write_text("markupsafe==3.0.2\n")
-    done = yard.invoke(
-        *("dockerfile", "--manifest", manifest, "--builder", bookworm["builder"]["name"]),
-        *("--requirements", tmp_path / "requirements.txt"),
-    )
-    assert done.returncode == 0, done.stderr
-    (tmp_path / "Dockerfile").write_text(done.stdout)
-    (tmp_path / "app.py").write_text("import markupsafe; print(markupsafe.escape('<ok>'))\n")
-    yard.engine.ask("build", "--network=host", *SECRET, "--tag", "test/app", tmp_path)
-    assert yard.engine.ask("run", *HARD, "test/app", "python3", "app.py") == "&lt;ok&gt;"
-    verified = yard.invoke("verify-image", "test/app")
-    assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 # --- bad input ----------------------------------------------------------------------------------

@@ -33,21 +33,6 @@ def invoke(*words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
     return done
 
 
-@pytest.fixture(scope="session")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build 3.13; the workspace stays, so that a second session on one machine takes seconds."""
-    folder = tmp_path_factory.mktemp("dist")
-    invoke(
-        "build-python",
-        "--python=3.13",
-        "--optimize=none",
-        "--libpython=both",
-        "--workspace=build/tests",
-        f"--dist={folder}",
-    )
-    return folder
-
-
 def tarball(dist: Path, kind: str) -> Path:
     """Return the tarball of a kind."""
     (found,) = dist.glob(f"python-3.13.*-linux-*-{kind}.tar.zst")
@@ -59,22 +44,6 @@ def manifest(dist: Path, kind: str) -> dict[str, object]:
     (found,) = dist.glob(f"python-3.13.*-linux-*-{kind}.json")
     data: dict[str, object] = json.loads(found.read_text(encoding="utf-8"))
     return data
-
-
-@pytest.fixture(scope="session")
-def runtime(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the extracted runtime flavour."""
-    place = tmp_path_factory.mktemp("runtime")
-    extract(tarball(dist, "runtime"), place)
-    return place / PREFIX
-
-
-@pytest.fixture(scope="session")
-def builder(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the extracted builder flavour."""
-    place = tmp_path_factory.mktemp("builder")
-    extract(tarball(dist, "builder"), place)
-    return place / PREFIX
 
 
 def run(*words: str | Path, **more: str) -> str:

@@ -1,0 +1,469 @@
+"""Wheels and environments for real: built from source by our own CPython, then used, then spoiled.
+
+The projects are small, and are served from a directory; their build system comes from the index.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from projects import EPOCH, extension, renamed, write_projects, write_sdist
+from toypython import ROOT
+
+from contain_python.elf import is_elf, read_elf
+
+Done = subprocess.CompletedProcess[str]
+NAMES = ("squeezer", "sealed", "plain")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shop:
+    """A Python that builds, a directory of sources, and a place to work in."""
+
+    python: Path
+    sources: Path
+    folder: Path
+
+    def run(self, task: str, *words: str | Path, **environment: str) -> Done:
+        """Run a task about wheels here."""
+        options = {
+            "interpreter": self.python,
+            "workspace": self.folder / "build",
+            "recipe": ROOT / "contain.toml",
+        }
+        # The projects stand in this directory alone; what builds them is the index's.
+        links = {"PIP_FIND_LINKS": str(self.sources)}
+        return subprocess.run(
+            [
+                *(sys.executable, "-m", "invoke", task),
+                *(f"--{name}={value}" for name, value in options.items()),
+                *map(str, words),
+            ],
+            cwd=ROOT,
+            env={**os.environ, **links, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def build(self, *names: str, house: str = "house", words: tuple[str, ...] = ()) -> Done:
+        """Build a wheelhouse of some projects."""
+        return self.run(
+            "build-wheels",
+            f"--requirements={self.requirements(*names)}",
+            f"--wheelhouse={self.folder / house}",
+            f"--cache={self.folder / 'cache'}",
+            *words,
+        )
+
+    def requirements(self, *names: str) -> Path:
+        """Write a requirements file of some projects."""
+        path = self.folder / "requirements.txt"
+        path.write_text("".join(f"contained_{name}\n" for name in names))
+        return path
+
+
+@pytest.fixture(scope="module")
+def shop(builder: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """Return the builder flavour, with something to build."""
+    folder = tmp_path_factory.mktemp("wheels")
+    return Shop(
+        python=builder / "bin/python3", sources=write_projects(folder / "sources"), folder=folder
+    )
+
+
+@pytest.fixture(scope="module")
+def house(shop: Shop) -> Path:
+    """Build a wheelhouse, once."""
+    done = shop.build(*NAMES)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("note: building") == len(NAMES)
+    return shop.folder / "house"
+
+
+def wheel_of(house: Path, name: str) -> Path:
+    """Return the wheel of a project."""
+    (found,) = house.glob(f"contained_{name}-*.whl")
+    return found
+
+
+def told(house: Path, name: str) -> dict[str, Any]:
+    """Return what wheelhouse.json says of a project's wheel."""
+    data = json.loads((house / "wheelhouse.json").read_text())
+    (found,) = (one for one in data["wheels"] if one["name"] == f"contained-{name}")
+    return found  # type: ignore[no-any-return]
+
+
+def refused(done: Done, code: int, *texts: str) -> None:
+    """Assert that a command ended with a code and one clear message."""
+    assert done.returncode == code, done.stdout[-2000:] + done.stderr
+    assert "Traceback" not in done.stderr
+    for text in texts:
+        assert text in done.stderr
+
+
+# --- wheels -------------------------------------------------------------------------------------
+
+
+def test_foreign_library_is_taken_in(house: Path) -> None:
+    """The wheel carries libbz2, found beside it, and is tagged by what glibc it needs."""
+    wheel = wheel_of(house, "squeezer")
+    assert "manylinux" in wheel.name
+    names = zipfile.ZipFile(wheel).namelist()
+    assert any(name.startswith("contained_squeezer.libs/libbz2-") for name in names)
+    (vendored,) = told(house, "squeezer")["vendored"]
+    assert vendored["package"].startswith("libbz2-1.0=")
+
+
+def test_library_that_a_rule_leaves_outside(house: Path) -> None:
+    """OpenSSL stays the runtime's own."""
+    assert not any(
+        ".libs" in name for name in zipfile.ZipFile(wheel_of(house, "sealed")).namelist()
+    )
+    assert told(house, "sealed")["external"] == ["libcrypto.so.3"]
+    assert told(house, "sealed")["vendored"] == []
+
+
+def test_extensions_are_optimised_and_stripped(shop: Shop, house: Path, tmp_path: Path) -> None:
+    """The interpreter's own flags are used, and no symbols for debuggers are left."""
+    log = (shop.folder / "build/wheels/logs/wheels-contained-squeezer.log").read_text()
+    assert " -O3 " in log
+    with zipfile.ZipFile(wheel_of(house, "squeezer")) as archive:
+        archive.extractall(tmp_path)
+    (built,) = tmp_path.glob("squeezer.*.so")
+    sections = subprocess.run(
+        ["readelf", "-SW", built], capture_output=True, text=True, check=True
+    ).stdout
+    assert ".symtab" not in sections
+    facts = read_elf(built)
+    assert facts
+    assert not facts.debug_sections
+
+
+def test_members_have_the_source_s_time(house: Path) -> None:
+    """Not the clock's: SOURCE_DATE_EPOCH is the newest time in the source archive."""
+    assert told(house, "plain")["epoch"] == EPOCH
+    times = {info.date_time for info in zipfile.ZipFile(wheel_of(house, "plain")).infolist()}
+    assert times == {(2023, 11, 14, 22, 13, 20)}
+
+
+def test_lock_is_true(shop: Shop, house: Path, tmp_path: Path) -> None:
+    """requirements.lock has the hash of each wheel, and pip installs by it without an index."""
+    lock = (house / "requirements.lock").read_text()
+    assert f"contained-plain==1 --hash=sha256:{told(house, 'plain')['sha256']}\n" in lock
+    subprocess.run(
+        [
+            *(shop.python, "-m", "pip", "install", "--no-index", "--find-links", house),
+            *("--require-hashes", "-r", house / "requirements.lock", "--target", tmp_path),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    assert (tmp_path / "plain/__init__.py").exists()
+
+
+def test_build_requirements_are_told_exactly(house: Path) -> None:
+    """What built a wheel is known by version and hash."""
+    pins = {pin["name"]: pin for pin in told(house, "squeezer")["build"]}
+    assert len(pins["setuptools"]["sha256"]) == 64
+
+
+# --- kept, and the same each time ---------------------------------------------------------------
+
+
+def test_what_was_built_is_kept(shop: Shop, house: Path) -> None:
+    """One more line builds one more wheel."""
+    before = (house / "requirements.lock").read_text()
+    write_sdist(shop.sources, "contained_late", renamed(extension("late"), "late"))
+    done = shop.build(*NAMES, "late", house="more")
+    assert done.returncode == 0, done.stdout + done.stderr
+    built = [line for line in done.stdout.splitlines() if "note: building" in line]
+    assert [line.split()[-2] for line in built] == ["contained-late"]
+    assert set(before.splitlines()) < set(
+        (shop.folder / "more/requirements.lock").read_text().splitlines()
+    )
+
+
+def test_edited_source_is_built_again(shop: Shop, house: Path) -> None:
+    """The name and the version are the same; the hash of the archive is not."""
+    del house
+    before = extension("edited", value='"first"')
+    for value in ("first", "second"):
+        write_sdist(
+            shop.sources,
+            "contained_edited",
+            renamed({**before, "edited.c": before["edited.c"].replace("first", value)}, "edited"),
+        )
+        done = shop.build("edited", house="edited")
+        assert "note: building contained-edited" in done.stdout, done.stderr
+
+
+def test_locked_build_gives_the_same(shop: Shop, house: Path) -> None:
+    """From wheelhouse.json alone, cold, each wheel comes out as it was."""
+    done = shop.build(house="again", words=("--cold", f"--locked={house / 'wheelhouse.json'}"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    again = shop.folder / "again"
+    assert {path.name: path.read_bytes() for path in again.iterdir()} == {
+        path.name: path.read_bytes() for path in house.iterdir()
+    }
+
+
+def test_two_builds_are_compared(shop: Shop) -> None:
+    """With everything else varied, every byte is the same."""
+    path = shop.requirements("squeezer", "plain")
+    done = shop.run("check-wheels", f"--requirements={path}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "all 4 files identical" in done.stdout
+    for name in ("work directory", "clock", "umask", "hash seed"):
+        assert name in done.stdout
+
+
+def test_two_builds_that_differ(shop: Shop) -> None:
+    """A build system that tells the time is found out: wheel, member and bytes."""
+    done = shop.run("check-wheels", f"--requirements={shop.requirements('clocked')}")
+    refused(done, 6, "contained_clocked-1-py3-none-any.whl: clocked.py: content, first at offset 9")
+
+
+# --- bad input ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "texts"),
+    [
+        ("contained-nowhere==1", 3, ["no file can be had for contained-nowhere==1"]),
+        ("contained-plain==99", 3, ["versions: 1"]),
+        ("contained-plain<1\ncontained-plain>1", 3, ["no file can be had for contained-plain"]),
+        ("this is none", 2, ["that is no requirement", "this is none"]),
+        (
+            f"contained-plain==1 --hash=sha256:{'0' * 64}",
+            3,
+            ["a file is not the one that its hash names", f"Expected sha256 {'0' * 64}"],
+        ),
+        (
+            f"contained-plain==1\ncontained-squeezer==1 --hash=sha256:{'0' * 64}",
+            2,
+            ["some requirements have hashes, and some have none"],
+        ),
+        (
+            "contained-broken",
+            5,
+            ["contained_broken-1.tar.gz does not build", "broken.c:1:13: error"],
+        ),
+        ("contained-headless", 5, ["nowhere/to_be.h is missing", "apt-file search"]),
+        ("contained-directory", 5, ["ldap.h is missing", "libldap-dev"]),
+    ],
+)
+def test_requirements_that_cannot_be(
+    shop: Shop, tmp_path: Path, line: str, code: int, texts: list[str]
+) -> None:
+    """Each gets one message, its exit code, and leaves no half wheelhouse."""
+    (tmp_path / "r.txt").write_text(line + "\n")
+    house = tmp_path / "house"
+    words = (f"--requirements={tmp_path / 'r.txt'}", f"--wheelhouse={house}")
+    refused(shop.run("build-wheels", *words, f"--cache={tmp_path}"), code, *texts)
+    assert not house.exists()
+
+
+def test_conflict(shop: Shop, tmp_path: Path) -> None:
+    """Requirements that contradict each other are named."""
+    demanding = extension("demanding")
+    demanding["pyproject.toml"] += 'dependencies = ["contained-plain>1"]\n'
+    write_sdist(shop.sources, "contained_demanding", renamed(demanding, "demanding"))
+    write_sdist(shop.sources, "contained_plain", renamed(extension("plain"), "plain"), version="2")
+    (tmp_path / "r.txt").write_text("contained-plain==1\ncontained-demanding\n")
+    done = shop.run("build-wheels", f"--requirements={tmp_path / 'r.txt'}")
+    refused(done, 2, "contradict each other", "depends on contained-plain>1")
+    (shop.sources / "contained_plain-2.tar.gz").unlink()
+
+
+def test_platform_that_is_too_old(shop: Shop, tmp_path: Path) -> None:
+    """The library and the symbol that stand against it are named."""
+    words = (f"--wheelhouse={tmp_path / 'house'}", "--plat=manylinux_2_5_x86_64")
+    path = shop.requirements("squeezer")
+    done = shop.run("build-wheels", f"--requirements={path}", *words, f"--cache={tmp_path}")
+    refused(done, 6, "cannot be manylinux_2_5_x86_64", "@GLIBC_2.", "of libc.so.6")
+    refused(shop.run("build-wheels", f"--requirements={path}", "--plat=solaris"), 2, "'solaris'")
+
+
+def test_wheel_for_another_python(shop: Shop, house: Path, tmp_path: Path) -> None:
+    """A wheel whose tags do not fit is refused by name."""
+    wheel = wheel_of(house, "squeezer")
+    other = tmp_path / wheel.name.replace("cp313-cp313", "cp311-cp311")
+    shutil.copy(wheel, other)
+    (tmp_path / "r.txt").write_text(f"{other}\n")
+    done = shop.run("build-wheels", f"--requirements={tmp_path / 'r.txt'}")
+    refused(done, 2, f"{other.name} is for another platform or Python")
+
+
+def test_python_that_cannot_build(shop: Shop, runtime: Path) -> None:
+    """The runtime flavour has neither pip nor headers, and is told apart."""
+    done = shop.run("build-wheels", f"--interpreter={runtime / 'bin/python3'}")
+    refused(done, 2, "has no pip and no headers", "use the builder image")
+
+
+def test_directory_of_something_else(shop: Shop, tmp_path: Path) -> None:
+    """What is no wheelhouse is not replaced by one."""
+    (tmp_path / "thesis.txt").write_text("years of work")
+    done = shop.run("build-wheels", f"--wheelhouse={tmp_path}")
+    refused(done, 2, "other files than a wheelhouse's", "thesis.txt")
+    assert (tmp_path / "thesis.txt").exists()
+
+
+# --- environments -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def venv(shop: Shop, house: Path) -> Path:
+    """Make an environment, once."""
+    root = shop.folder / "app/venv"
+    done = make(shop, house, root, f"--packages={shop.folder / 'packages'}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "not compiled: lib/python3.13/site-packages/plain/old.py" in done.stdout
+    return root
+
+
+def make(shop: Shop, house: Path, root: Path, *words: str) -> Done:
+    """Make an environment."""
+    return shop.run("build-venv", f"--wheelhouse={house}", f"--venv={root}", *words)
+
+
+def test_environment_works(venv: Path) -> None:
+    """Its extension modules and its script do what they should; nobody needs its pip."""
+    said = subprocess.run(
+        [venv / "bin/python", "-c", "import squeezer, sealed; print(squeezer.answer())"],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert said.startswith("1.0.")
+    done = subprocess.run([venv / "bin/plainly"], capture_output=True, text=True, check=True)
+    assert done.stdout == "plainly\n"
+    assert not list(venv.glob("bin/pip*"))
+
+
+def test_environment_is_pruned_and_recorded(venv: Path) -> None:
+    """Tests are gone from the disk and from RECORD; byte-code is in both."""
+    site = venv / "lib/python3.13/site-packages"
+    record = (site / "contained_plain-1.dist-info/RECORD").read_text()
+    assert not (site / "plain/tests").exists()
+    assert "tests" not in record
+    assert "plain/__pycache__/__init__.cpython-313.pyc,sha256=" in record
+    header = (site / "plain/__pycache__/__init__.cpython-313.pyc").read_bytes()[4:8]
+    assert header == b"\x01\0\0\0", "unchecked-hash"
+
+
+def test_packages_that_an_environment_needs(shop: Shop, venv: Path) -> None:
+    """What the wheels left outside is a package of the runtime; libbz2 is in its wheel."""
+    del venv
+    needed = (shop.folder / "packages").read_text()
+    assert "libssl3" in needed
+    assert "libbz2" not in needed
+
+
+def test_environment_is_reproducible(shop: Shop, house: Path, venv: Path) -> None:
+    """Made twice at one place, it packs to the same bytes."""
+    archives = []
+    for name in ("first.tar.gz", "second.tar.gz"):
+        done = make(shop, house, venv, f"--pack={shop.folder / name}")
+        assert done.returncode == 0, done.stdout + done.stderr
+        archives.append((shop.folder / name).read_bytes())
+    assert archives[0] == archives[1]
+    with tarfile.open(shop.folder / "first.tar.gz") as tar:
+        assert f"{venv}/bin/plainly".lstrip("/") in tar.getnames()
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        ("edited", "plain/__init__.py: its RECORD has another hash or size"),
+        ("removed", "plain/__init__.py: it is in RECORD, and not there"),
+        ("added", "extra.py: no distribution has it in its RECORD"),
+        ("library", "squeezer: does not import: ImportError"),
+        ("script", "plainly: is run by /usr/bin/python3"),
+        ("target", "plainly: does not work: AttributeError"),
+    ],
+)
+def test_damage_is_found(shop: Shop, venv: Path, tmp_path: Path, damage: str, told: str) -> None:
+    """Each thing that the verification asks for is missed when it is spoiled."""
+    copy = tmp_path / "venv"
+    shutil.copytree(venv, copy, symlinks=True)
+    site = copy / "lib/python3.13/site-packages"
+    script = copy / "bin/plainly"
+    script.write_text(script.read_text().replace(str(venv), str(copy)))
+    if damage == "edited":
+        (site / "plain/__init__.py").write_text("def main(): ...\n")
+    elif damage == "removed":
+        (site / "plain/__init__.py").unlink()
+    elif damage == "added":
+        (site / "extra.py").write_text("")
+    elif damage == "library":
+        shutil.rmtree(site / "contained_squeezer.libs")
+    elif damage == "script":
+        script.write_text("#!/usr/bin/python3\n")
+    else:
+        points = site / "contained_plain-1.dist-info/entry_points.txt"
+        points.write_text("[console_scripts]\nplainly = plain:absent\n")
+    del shop
+    probe = ROOT / "contain_python/probes/environment.py"
+    said = subprocess.run(
+        [copy / "bin/python", "-I", "-B", probe], capture_output=True, text=True, check=True
+    ).stdout
+    problems = json.loads(said)["problems"]
+    lines = [f"{where.rpartition(': ')[2]}: {what}" for where, what in problems.items()]
+    assert any(line.startswith(told) for line in lines), lines
+
+
+def test_path_of_the_builder_is_found(shop: Shop, tmp_path: Path) -> None:
+    """A file that names the builder's directories would look there in production."""
+    leaky = extension("leaky")
+    leaky["setup.py"] = (
+        "import os\nfrom setuptools import setup\n"
+        "open('leaky.py', 'w').write(f'here = {os.getcwd()!r}\\n')\nsetup(py_modules=['leaky'])\n"
+    )
+    write_sdist(shop.sources, "contained_leaky", renamed(leaky, "leaky"))
+    assert shop.build("leaky", house="leaky").returncode == 0
+    done = make(shop, shop.folder / "leaky", tmp_path / "venv")
+    assert done.returncode == 6, done.stdout
+    assert "leaky.py: names" in done.stdout
+    assert not (tmp_path / "venv").exists()
+
+
+def test_tampered_wheel(shop: Shop, house: Path, tmp_path: Path) -> None:
+    """One changed byte in a wheelhouse is refused; an environment of before stays."""
+    copy = tmp_path / "house"
+    shutil.copytree(house, copy)
+    root = tmp_path / "venv"
+    assert make(shop, copy, root).returncode == 0
+    wheel = wheel_of(copy, "plain")
+    data = bytearray(wheel.read_bytes())
+    data[len(data) // 2] ^= 1
+    wheel.write_bytes(data)
+    refused(make(shop, copy, root), 3, "a file is not the one that its hash names")
+    assert (root / "bin/plainly").exists()
+
+
+def test_place_of_something_else(shop: Shop, house: Path, tmp_path: Path) -> None:
+    """What is no environment of ours is not replaced by one."""
+    (tmp_path / "thesis.txt").write_text("years of work")
+    refused(make(shop, house, tmp_path), 2, "is no environment of ours")
+    refused(make(shop, tmp_path, tmp_path / "venv"), 2, "does not tell what a wheelhouse holds")
+    refused(make(shop, house, Path("relative/venv")), 2, "--venv cannot be")
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_everything_is_elf_that_should_be(venv: Path) -> None:
+    """The libraries that wheels took in are found by their own path, wherever the tree is."""
+    (library,) = venv.glob("lib/python3.13/site-packages/contained_squeezer.libs/libbz2-*")
+    assert is_elf(library)
+    (module,) = venv.glob("lib/python3.13/site-packages/squeezer.*.so")
+    facts = read_elf(module)
+    assert facts
+    assert (*facts.rpath, *facts.runpath) == ("$ORIGIN/contained_squeezer.libs",)

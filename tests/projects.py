@@ -1,0 +1,112 @@
+"""Small source archives for tests of wheels: real C, real libraries, real mistakes."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+#: The time of every member, in seconds.
+EPOCH = 1_700_000_000
+
+_PYPROJECT = """\
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "{name}"
+version = "{version}"
+{more}
+"""
+_EXTENSION = """\
+from setuptools import Extension, setup
+module = Extension("{name}", ["{name}.c"], libraries={libraries})
+setup(packages=[], py_modules=[], ext_modules=[module])
+"""
+_C = """\
+#include <Python.h>
+{declaration}
+static PyObject *answer(PyObject *self, PyObject *none) {{ return PyUnicode_FromString({value}); }}
+static PyMethodDef methods[] = {{{{"answer", answer, METH_NOARGS, ""}}, {{NULL, NULL, 0, NULL}}}};
+static struct PyModuleDef module = {{PyModuleDef_HEAD_INIT, "{name}", "", -1, methods}};
+PyMODINIT_FUNC PyInit_{name}(void) {{ return PyModule_Create(&module); }}
+"""
+_CLOCKED = """\
+import time
+from setuptools import setup
+open("clocked.py", "w").write(f"at = {time.time_ns()}\\n")
+setup(py_modules=["clocked"])
+"""
+
+
+def write_sdist(folder: Path, name: str, files: dict[str, str], *, version: str = "1") -> Path:
+    """Write name-version.tar.gz with these files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}-{version}.tar.gz"
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    with tarfile.open(path, "w:gz") as tar:
+        for file, text in {"PKG-INFO": metadata, **files}.items():
+            member = tarfile.TarInfo(f"{name}-{version}/{file}")
+            member.mtime, member.size = EPOCH, len(text.encode())
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return path
+
+
+def extension(
+    name: str, *, declaration: str = "", value: str = '"ok"', libraries: tuple[str, ...] = ()
+) -> dict[str, str]:
+    """Return a project of one C module, whose answer() is a string."""
+    return {
+        "pyproject.toml": _PYPROJECT.format(name=name, version="1", more=""),
+        "setup.py": _EXTENSION.format(name=name, libraries=list(libraries)),
+        f"{name}.c": _C.format(name=name, declaration=declaration, value=value),
+    }
+
+
+def write_projects(folder: Path) -> Path:
+    """Write every project's source archive; return the folder, for pip's --find-links."""
+    squeezer = extension(
+        "squeezer",
+        declaration="#include <bzlib.h>",
+        value="BZ2_bzlibVersion()",
+        libraries=("bz2",),
+    )
+    sealed = extension(
+        "sealed",
+        declaration="#include <openssl/crypto.h>",
+        value="OpenSSL_version(OPENSSL_VERSION)",
+        libraries=("crypto",),
+    )
+    plain = {
+        "pyproject.toml": _PYPROJECT.format(
+            name="plain", version="1", more='[project.scripts]\nplainly = "plain:main"'
+        ),
+        "setup.py": "from setuptools import setup\nsetup(packages=['plain', 'plain.tests'])\n",
+        "plain/__init__.py": "def main():\n    print('plainly')\n",
+        "plain/tests/__init__.py": "",
+        "plain/old.py": "print 'no longer Python'\n",
+    }
+    clocked = {
+        "pyproject.toml": _PYPROJECT.format(name="clocked", version="1", more=""),
+        "setup.py": _CLOCKED,
+    }
+    broken = extension("broken") | {"broken.c": "int broken( {\n"}
+    headless = extension("headless", declaration="#include <nowhere/to_be.h>")
+    directory = extension("directory", declaration="#include <ldap.h>\n")
+    for name, files in {
+        "squeezer": squeezer,
+        "sealed": sealed,
+        "plain": plain,
+        "clocked": clocked,
+        "broken": broken,
+        "headless": headless,
+        "directory": directory,
+    }.items():
+        write_sdist(folder, f"contained-{name}".replace("-", "_"), renamed(files, name))
+    return folder
+
+
+def renamed(files: dict[str, str], name: str) -> dict[str, str]:
+    """Give a project's distribution a name that no index has."""
+    text = files["pyproject.toml"].replace(f'name = "{name}"', f'name = "contained_{name}"', 1)
+    return {**files, "pyproject.toml": text}
