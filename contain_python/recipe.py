@@ -207,6 +207,8 @@ def parse_recipe(data: dict[str, object], path: Path) -> Recipe:
             )
     for rule in (*recipe.strip.tests, *recipe.prune):
         _check_rule(rule)
+    for leftover in recipe.wheels.prune:
+        _check_paths(leftover.name, leftover.paths)
     return recipe
 
 
@@ -248,9 +250,13 @@ def _check_rule(rule: Rule) -> None:
             f"rule {rule.name!r}: series {rule.series!r} is not a version specifier",
             remedy='write for example "<3.13" or ">=3.12"',
         ) from None
-    for path in rule.paths:
+    _check_paths(rule.name, rule.paths)
+
+
+def _check_paths(name: str, paths: tuple[str, ...]) -> None:
+    for path in paths:
         if path.startswith("/") or ".." in path.split("/") or not path:
             raise RecipeError(
-                f"rule {rule.name!r}: {path!r} does not stay below the prefix",
+                f"rule {name!r}: {path!r} does not stay below the prefix",
                 expected="a relative path or glob, such as lib/python3.*/idlelib",
             )

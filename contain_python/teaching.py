@@ -152,6 +152,29 @@ invoke dockerfile --manifest dist/NAME-runtime.json --base debian:trixie-slim
 
 Requirements are installed into a virtual environment in the builder, which is copied whole: it runs
 unchanged, for both flavours have the same prefix.""",
+    "build-wheels": """
+
+contain-python build-wheels --requirements requirements.txt
+contain-python build-wheels --no-binary "lxml psycopg2" --plat manylinux_2_36_x86_64
+contain-python build-wheels --locked wheelhouse/wheelhouse.json --cold
+
+Runs in the builder image. What was built is kept, by its source, CPython, the compiler and the
+libraries that it took in. Exit codes: 2 requirements that cannot be, 3 no such file or a wrong
+hash, 5 a build failed, 6 a wheel needs a newer platform than --plat.""",
+    "check-wheels": """
+
+contain-python check-wheels --requirements requirements.txt
+
+The second build has another clock, directory, umask, locale, home and more. Exits 6 naming wheel,
+member and bytes that differ; both builds are kept then.""",
+    "build-venv": """
+
+contain-python build-venv --wheelhouse wheelhouse --venv /app/venv
+contain-python build-venv --pack app.tar.zst --packages packages.txt
+
+The path is the one at which it will stand in the runtime image: scripts name their interpreter.
+Every file is compared with its RECORD, every extension module is imported, every entry point is
+loaded. Exits 3 for a wheel that was tampered with, 6 if what is installed does not work.""",
     "bake": """
 
 invoke bake --pythons "3.13 3.14" --registry registry.example.org/base > docker-bake.json

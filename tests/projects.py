@@ -77,6 +77,11 @@ def write_projects(folder: Path) -> Path:
         value="OpenSSL_version(OPENSSL_VERSION)",
         libraries=("crypto",),
     )
+    newer = extension(
+        "newer",
+        declaration="#include <sys/random.h>",
+        value='(getrandom(NULL, 0, 0) ? "no" : "ok")',
+    )
     plain = {
         "pyproject.toml": _PYPROJECT.format(
             name="plain", version="1", more='[project.scripts]\nplainly = "plain:main"'
@@ -96,6 +101,7 @@ def write_projects(folder: Path) -> Path:
     for name, files in {
         "squeezer": squeezer,
         "sealed": sealed,
+        "newer": newer,
         "plain": plain,
         "clocked": clocked,
         "broken": broken,

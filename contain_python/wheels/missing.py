@@ -17,7 +17,7 @@ from contain_python.structure import structure
 _PATTERNS = (
     r"fatal error: (?P<name>[\w./+-]+\.(?:h|hpp|hh)): No such file",
     r"cannot find -l(?P<name>[\w+.-]+)",
-    r"(?P<name>[\w+-]+)(?: executable)? not found",
+    r"(?P<name>[\w+-]+)(?: executable|:)? not found",
     r"Package '?(?P<name>[\w+.-]+)'?,? (?:was not found|required by|not found)",
     r"[Nn]o such file or directory: '(?P<name>[\w+-]+)'",
     r"make sure the (?P<name>\w+) and \w+ development packages",

@@ -10,7 +10,7 @@ from pathlib import Path
 from values import write
 
 from contain_python.ledger import Ledger
-from contain_python.records import render_record, update_records
+from contain_python.records import render_record, update_records, with_byte_code
 
 SITE = "lib/python3.13/site-packages"
 
@@ -81,3 +81,17 @@ def test_own_row_and_byte_code_stay_without_hash(tmp_path: Path) -> None:
     record = installed(tmp_path)
     text = render_record(record, record.read_text(encoding="utf-8"))
     assert text.endswith("__init__.cpython-313.pyc,,\npip-26.0.dist-info/RECORD,,\n")
+
+
+def test_byte_code_is_recorded(tmp_path: Path) -> None:
+    """Each module's byte-code that is there gets a row, and rows are sorted."""
+    site = tmp_path / "site-packages"
+    (site / "x/__pycache__").mkdir(parents=True)
+    (site / "x/__pycache__/a.cpython-313.pyc").write_bytes(b"code")
+    (site / "one.py").write_text("")
+    record = site / "x-1.dist-info/RECORD"
+    text = with_byte_code(record, "x/a.py,,\none.py,,\n", "cpython-313")
+    names = [line.split(",")[0] for line in text.splitlines()]
+    assert names == ["one.py", "x/__pycache__/a.cpython-313.pyc", "x/a.py"]
+    assert "sha256=" in text.splitlines()[1]
+    assert text.splitlines()[1].endswith(",4")
