@@ -64,6 +64,23 @@ class Docker:
         assert done.returncode == 0, f"docker {words}: {done.stderr}"
         return done.stdout.strip()
 
+    def carry_cache(self, other: Docker, folder: Path, base: str) -> None:
+        """Give another engine what builds in this one have compiled, to save time."""
+        mount = "--mount=type=cache,target=/root/.cache/contain-python"
+        cache = "/root/.cache/contain-python/."
+        read = (
+            f"FROM {base} AS read",
+            f"RUN {mount} mkdir /carried && cp -a {cache} /carried/",
+            "FROM scratch",
+            "COPY --from=read /carried /",
+        )
+        write = (f"FROM {base}", "COPY . /carried/", f"RUN {mount} cp -a /carried/. {cache}")
+        for engine, lines, words in (
+            (self, read, ("--no-cache", f"--output={folder}", "-")),
+            (other, write, ("--file=-", str(folder))),
+        ):
+            engine.ask("build", "--network=none", *words, text="\n".join((*lines, "")))
+
     def derive(self, name: str, base: str, *instructions: str) -> str:
         """Make an image from another one by instructions; return its name."""
         lines = "\n".join((f"FROM {base}", *instructions, ""))

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from bases import extract_package, make_base
+from bases import extract_package
 from daemons import Docker, Network, docker, network, registry
 from yards import Done, Yard, copy_of_project
 
@@ -86,19 +87,25 @@ def modern(folder: Path, programs: Path, wire: Network | None) -> AbstractContex
 
 
 @pytest.fixture(scope="module")
-def fleet(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def fleet(
+    programs: Path,
+    yard: Yard,
+    bookworm: dict[str, Any],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Fleet]:
     """Run a registry that has the base image, and an engine; write the bake file."""
     folder = tmp_path_factory.mktemp("fleet")
-    tar = make_base("bookworm", folder / "bookworm.tar")
+    del bookworm
     with (
         registry(folder / "registry") as address,
         network(folder / "network") as wire,
         modern(folder / "engine", programs, wire) as engine,
     ):
         base = f"{address}/debian:bookworm-slim"
-        engine.ask("import", tar, base)
-        engine.ask("push", base)
+        engine.ask("import", yard.root.parent / "bookworm.tar", base)
         engine.ask("tag", base, "debian:bookworm-slim")
+        yard.engine.carry_cache(engine, folder / "cache", "debian:bookworm-slim")
+        engine.ask("push", base)
         project = Yard(root=quick(copy_of_project(folder / "project")), engine=engine)
         done = project.invoke(
             *("bake", "--recipe", project.root / "contain.toml", "--pythons", "3.13"),
@@ -213,6 +220,16 @@ def published(fleet: Fleet, name: str) -> str:
     assert found == f"{fleet.registry}/{name}"
     fleet.yard.engine.ask("pull", text.strip())
     return digest
+
+
+def test_base_that_no_registry_has(fleet: Fleet) -> None:
+    """What was made here has a digest in containerd, too; nobody asks a registry for it."""
+    fleet.yard.engine.ask("tag", "debian:bookworm-slim", "local/base:1")
+    words = ("--base", "local/base:1", "--python", "3.13", "--tag", "test/local:1")
+    done = fleet.yard.invoke("image", "--recipe", fleet.yard.root / "contain.toml", *words)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    shown = fleet.yard.engine.ask("image", "inspect", "test/local:1")
+    assert not json.loads(shown)[0]["Config"]["Labels"].get("org.opencontainers.image.base.digest")
 
 
 def test_github_workflow(fleet: Fleet, tmp_path: Path) -> None:
