@@ -92,8 +92,10 @@ COPY contain_python/stages/__init__.py contain_python/stages/
 COPY contain_python/wheels/__init__.py contain_python/wheels/
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     --mount=type=cache,target=/root/.cache/pip \
-    ./bootstrap python --version && \
-    ln -s "$PWD/.venv/bin/contain-python" /usr/local/bin/contain-python
+    set -eu; \
+    ./bootstrap python --version; \
+    mkdir ../bin; \
+    ln -s "$PWD/.venv/bin/contain-python" ../bin/contain-python
 
 FROM toolchain AS builder
 COPY . ./
@@ -121,7 +123,7 @@ RUN --mount=type=cache,target=/root/.cache/contain-python \
 ARG OFFERED="ca-certificates tzdata"
 RUN ./bootstrap invoke runtime-packages --manifest "$(echo ../dist/*-runtime.json)" \
         --offered "$OFFERED tini" >../runtime-packages
-ENV PATH=$PREFIX/bin:$PATH
+ENV PATH=$PREFIX/bin:/opt/contain-python/bin:$PATH
 CMD ["python3"]
 
 # --- the runtime ----------------------------------------------------------------------------------------
