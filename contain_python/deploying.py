@@ -18,6 +18,7 @@ from contain_python.files import remove_tree, sha256, sorted_entries, sorted_fil
 from contain_python.identity import NAME as IDENTITY
 from contain_python.model import Progress
 from contain_python.recipe import check_prefix
+from contain_python.subject import SHARED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,11 +118,13 @@ def _replace(tarballs: list[Tarball], top: Path) -> Path:
     """Let the first tarball's prefix appear, with what carries the others' versions."""
     below = tarballs[0].prefix.lstrip("/")
     target = top / below
-    if not _holds_files(target):
-        # Only directories, such as a base image's /usr/local, which cannot always be renamed.
+    ours = any(target.glob(f"lib/python3.*/{IDENTITY}"))
+    shared = tarballs[0].prefix in SHARED
+    if not _holds_files(target) or (shared and not ours):
+        # Such as a base image's /usr/local: what others have there stays.
         _fill(target, tarballs, below)
         return target
-    if not list(target.glob(f"lib/python3.*/{IDENTITY}")):
+    if shared or not ours:
         raise UsageError(
             f"{target} holds something else",
             expected="nothing, or a Python that this tool put there, which would be replaced",
@@ -134,23 +137,41 @@ def _replace(tarballs: list[Tarball], top: Path) -> Path:
 
 
 def _holds_files(target: Path) -> bool:
-    return target.is_dir() and any(
-        not path.is_dir() or path.is_symlink() for path in sorted_entries(target)
-    )
+    return target.is_dir() and any(map(_is_no_folder, sorted_entries(target)))
 
 
 def _fill(target: Path, tarballs: list[Tarball], below: str) -> None:
-    """Extract the tarballs beside the target's content, and move all of it in."""
+    """Extract the tarballs beside the target's content, and move all of it in.
+
+    Raises UsageError, with nothing moved, for a file of others where one of ours would stand.
+    """
     target.mkdir(parents=True, exist_ok=True)
     place = target / ".extracted"
     remove_tree(place)
     try:
         for one in tarballs:
             extract(one.path, place / one.series, _wanted(one, tarballs[0]))
+            _refuse_others(place / one.series / below, target)
+        for one in tarballs:
             _merge(place / one.series / below, target)
     finally:
         remove_tree(place)
     target.chmod(0o755)
+
+
+def _refuse_others(tree: Path, target: Path) -> None:
+    names = [path.relative_to(tree) for path in sorted_entries(tree) if _is_no_folder(path)]
+    taken = [str(name) for name in names if os.path.lexists(target / name)]
+    if taken:
+        raise UsageError(
+            f"{target} has files of others where Python's would stand",
+            found=", ".join(taken[:5]),
+            remedy="remove them, or build with a --prefix of Python's own",
+        )
+
+
+def _is_no_folder(path: Path) -> bool:
+    return path.is_symlink() or not path.is_dir()
 
 
 def _wanted(one: Tarball, first: Tarball) -> Callable[[str], bool]:

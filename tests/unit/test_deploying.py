@@ -202,3 +202,29 @@ def test_empty_directories_are_filled(tmp_path: Path) -> None:
     (tmp_path / "root" / PREFIX[1:] / "bin").mkdir(parents=True)
     put(tmp_path / "root", pack(tmp_path / "dist", "3.13.15", a_python("3.13")))
     assert tree(tmp_path / "root")["bin/python3.13"] == "program 3.13"
+
+
+def test_prefix_that_others_use_too(tmp_path: Path) -> None:
+    """/usr/local is shared: what others have there stays, and nothing of it is overwritten."""
+    top = tmp_path / "root/usr/local"
+    (top / "bin").mkdir(parents=True)
+    (top / "bin/tool").write_text("theirs")
+    path = pack(tmp_path / "dist", "3.13.15", a_python("3.13"), prefix="/usr/local")
+    put(tmp_path / "root", path)
+    assert (top / "bin/tool").read_text() == "theirs"
+    assert (top / "bin/python3.13").read_text() == "program 3.13"
+    with pytest.raises(UsageError, match="holds something else"):
+        put(tmp_path / "root", path)
+    assert (top / "bin/tool").read_text() == "theirs"
+
+
+def test_files_of_others_in_the_way(tmp_path: Path) -> None:
+    """One that would be overwritten is named, and nothing is moved in."""
+    top = tmp_path / "root/usr/local"
+    (top / "bin").mkdir(parents=True)
+    (top / "bin/python3").write_text("theirs")
+    path = pack(tmp_path / "dist", "3.13.15", a_python("3.13"), prefix="/usr/local")
+    with pytest.raises(UsageError, match="files of others") as caught:
+        put(tmp_path / "root", path)
+    assert caught.value.found == "bin/python3"
+    assert [entry.name for entry in top.iterdir()] == ["bin"]
