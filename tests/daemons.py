@@ -70,13 +70,15 @@ class Docker:
         cache = "/root/.cache/contain-python/."
         read = (
             f"FROM {base} AS read",
+            # Not --no-cache, which would begin with an empty cache mount, too.
+            f"RUN : {folder}",
             f"RUN {mount} mkdir /carried && cp -a {cache} /carried/",
             "FROM scratch",
             "COPY --from=read /carried /",
         )
         write = (f"FROM {base}", "COPY . /carried/", f"RUN {mount} cp -a /carried/. {cache}")
         for engine, lines, words in (
-            (self, read, ("--no-cache", f"--output={folder}", "-")),
+            (self, read, (f"--output={folder}", "-")),
             (other, write, ("--file=-", str(folder))),
         ):
             engine.ask("build", "--network=none", *words, text="\n".join((*lines, "")))
