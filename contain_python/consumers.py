@@ -75,9 +75,9 @@ COPY {requirements} ./
 RUN --mount=type=cache,target=/root/.cache \\
     --mount=type=cache,target=/var/tmp/contain-python,sharing=locked \\
     --mount=type=secret,id=pip.conf,target=/etc/pip.conf \\
-    contain-python build-wheels --recipe {recipe} --workspace /var/tmp/contain-python \\
+    contain-python build-wheels --workspace /var/tmp/contain-python \\
         --requirements {name} --wheelhouse /app/wheelhouse{options} && \\
-    contain-python build-venv --recipe {recipe} --workspace /var/tmp/contain-python \\
+    contain-python build-venv --workspace /var/tmp/contain-python \\
         --wheelhouse /app/wheelhouse --venv /app/venv --packages /app/venv-packages
 """
 
@@ -97,9 +97,6 @@ RUN --mount=type=bind,from=builder,source=/app/wheelhouse,target=/mnt/wheelhouse
         echo "what does not compile was left as it is"; }}
 """,
 }
-
-#: Where the builder's image has the recipe that it was built by.
-_RECIPE = "/opt/contain-python/tool/contain.toml"
 
 #: What Dockerfile.builder has to build.
 TARGETS = ("builder", "runtime", "debug", "distroless")
@@ -178,7 +175,6 @@ def _install(consumer: Consumer) -> str:
     return headers + _WHEELS.format(
         requirements=name,
         name=Path(name).name,
-        recipe=_RECIPE,
         options=f" \\\n        {told}" if told else "",
     )
 

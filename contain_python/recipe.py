@@ -179,6 +179,12 @@ def read_recipe(path: Path) -> Recipe:
     return parse_recipe(read_toml(path, "pass --recipe FILE, or run from a clone"), path)
 
 
+def find_recipe(named: str) -> Path:
+    """Return the recipe that was named, or contain.toml here, or else the one beside this tool."""
+    here, own = Path("contain.toml"), Path(__file__).parents[1] / "contain.toml"
+    return Path(named) if named else own if own.exists() and not here.exists() else here
+
+
 def read_toml(path: Path, remedy: str) -> dict[str, object]:
     """Return the content of a TOML file. Raises RecipeError with `remedy` if it is missing."""
     try:

@@ -10,7 +10,14 @@ from contain_python.offers import Offer
 from contain_python.wheels import house, twice, venv
 
 _OUTPUT = {"verbose": False, "json": False}
+_RECIPE = "the recipe (default: contain.toml here, or else this tool's own)"
 _WHEELS = {one.name: one.default for one in fields(house.WheelOptions)}
+#: What a check decides by itself.
+_CHECKED = {
+    name: default
+    for name, default in _WHEELS.items()
+    if name not in {"cold", "cache", "wheelhouse"}
+}
 _VENV = {one.name: one.default for one in fields(venv.VenvOptions)}
 _HELP = {
     "requirements": "a requirements file; if any has a hash, all must have one",
@@ -20,6 +27,10 @@ _HELP = {
     "no-binary": 'names that are built from source though there is a wheel, or ":all:"',
     "only-binary": 'names of which only a published wheel is taken, or ":all:"',
     "require-hashes": "refuse a requirements file without hashes",
+    "recipe": _RECIPE,
+    "cache": "where built wheels are kept (default: $XDG_CACHE_HOME/contain-python)",
+    "workspace": "where to build, and where the logs are",
+    "verbose": "show what pip, build systems and auditwheel print",
     "locked": "an earlier wheelhouse.json: fetch and build with exactly what it names",
     "cold": "use no wheel that was kept, and keep none",
 }
@@ -49,7 +60,7 @@ OFFERS = (
         name="check-wheels",
         body=_check_wheels,
         doc="Build a wheelhouse twice, cold and in other circumstances, and compare every byte.",
-        options={**_WHEELS, **_OUTPUT},
+        options={**_CHECKED, **_OUTPUT},
         help=_HELP,
     ),
     Offer(
@@ -58,6 +69,9 @@ OFFERS = (
         doc="Make a virtual environment from a wheelhouse: pruned, compiled, verified, packed.",
         options={**_VENV, **_OUTPUT},
         help={
+            "recipe": _RECIPE,
+            "workspace": "where the log is",
+            "verbose": "show what pip prints",
             "wheelhouse": "the directory that build-wheels filled",
             "venv": "where it is made, and will stand in the runtime image",
             "interpreter": "the Python to make it with (default: python3 in the recipe's prefix)",

@@ -17,7 +17,7 @@ from contain_python.files import remove_tree, sha256, whole_directory, write_who
 from contain_python.findings import counted
 from contain_python.keeping import code_of, digest
 from contain_python.model import Progress
-from contain_python.recipe import Recipe, read_recipe
+from contain_python.recipe import Recipe, find_recipe, read_recipe
 from contain_python.structure import unstructure
 from contain_python.toolchain import compiler_identity
 from contain_python.wheels import building, interpreter, keeping, repairing, sources
@@ -46,7 +46,7 @@ class WheelOptions:
     locked: str = ""
     workspace: str = "build"
     cache: str = ""
-    recipe: str = "contain.toml"
+    recipe: str = ""
     cold: bool = False
 
 
@@ -131,7 +131,7 @@ def build_wheels(options: WheelOptions, console: Console) -> Wheelhouse:
 
 def _job(options: WheelOptions, console: Console) -> _Job:
     """Refuse what cannot be, before anything is fetched. Raises UsageError, RecipeError."""
-    recipe = read_recipe(Path(options.recipe))
+    recipe = read_recipe(find_recipe(options.recipe))
     repairing.check_platform(options.plat)
     return _Job(
         options=options,

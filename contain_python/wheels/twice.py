@@ -17,7 +17,7 @@ from contain_python.console import Console
 from contain_python.errors import CheckError, CompileError
 from contain_python.files import remove_tree
 from contain_python.findings import counted
-from contain_python.recipe import read_recipe
+from contain_python.recipe import find_recipe, read_recipe
 from contain_python.variation import Variation
 from contain_python.wheels import pip
 from contain_python.wheels.house import WheelOptions, build_wheels
@@ -28,7 +28,7 @@ _RUN = "from contain_python.cli import main; main()"
 
 def check_wheels(options: WheelOptions, console: Console) -> None:
     """Build twice and compare. Raises CheckError naming wheel, member and bytes that differ."""
-    recipe = read_recipe(Path(options.recipe))
+    recipe = read_recipe(find_recipe(options.recipe))
     with _folder(Path(options.workspace).resolve()) as folder:
         first, second = folder / "a", folder / "b-in-another-place" / "deeper"
         build_wheels(_side(options, first, ""), console)
@@ -71,7 +71,7 @@ def _side(options: WheelOptions, folder: Path, locked: str) -> WheelOptions:
         options,
         workspace=str(folder / "build"),
         wheelhouse=str(folder / "wheelhouse"),
-        recipe=str(Path(options.recipe).resolve()),
+        recipe=str(find_recipe(options.recipe).resolve()),
         requirements=str(Path(options.requirements).resolve()),
         locked=locked or options.locked,
         cold=True,

@@ -29,7 +29,7 @@ from contain_python.findings import Maker, counted
 from contain_python.ledger import Ledger, by_rule
 from contain_python.model import CheckResult, Progress
 from contain_python.probe import ask
-from contain_python.recipe import Recipe, read_recipe
+from contain_python.recipe import Recipe, find_recipe, read_recipe
 from contain_python.records import render_record, with_byte_code
 from contain_python.report import show_results
 from contain_python.runtime_packages import RuntimePackage, packages_of_tree
@@ -59,7 +59,7 @@ class VenvOptions:
     packages: str = ""
     pack: str = ""
     workspace: str = "build"
-    recipe: str = "contain.toml"
+    recipe: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +110,7 @@ def build_venv(options: VenvOptions, console: Console) -> None:
 
 def _job(options: VenvOptions, console: Console) -> _Job:
     """Refuse what cannot be, before anything is made. Raises UsageError, RecipeError."""
-    recipe = read_recipe(Path(options.recipe))
+    recipe = read_recipe(find_recipe(options.recipe))
     root = Path(options.venv)
     if not root.is_absolute() or len(root.parts) < 3 or ".." in root.parts:  # noqa: PLR2004
         raise UsageError(

@@ -11,7 +11,7 @@ import pytest
 from values import write
 
 from contain_python.errors import ContainError, RecipeError, UsageError
-from contain_python.recipe import Recipe, Rule, check_prefix, parse_recipe, read_recipe
+from contain_python.recipe import Recipe, Rule, check_prefix, find_recipe, parse_recipe, read_recipe
 
 SHIPPED = Path(__file__).parents[2] / "contain.toml"
 
@@ -165,3 +165,12 @@ def test_rules_are_frozen() -> None:
     """What was validated cannot change under a stage's hands."""
     with pytest.raises(AttributeError):
         Recipe().build = Recipe().build  # type: ignore[misc]
+
+
+def test_recipe_that_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that was named, the one here, or else the one beside this tool."""
+    monkeypatch.chdir(tmp_path)
+    assert find_recipe("x.toml") == Path("x.toml")
+    assert find_recipe("") == Path(__file__).parents[2] / "contain.toml"
+    (tmp_path / "contain.toml").write_text("")
+    assert find_recipe("") == Path("contain.toml")
