@@ -23,7 +23,8 @@ def judged(answer: dict[str, Any]) -> CheckResult | None:
                 problem,
                 why="what is installed would fail only when it is used, or was changed after it was"
                 " installed",
-                remedy="make the environment anew: invoke build-venv",
+                remedy="make the environment anew (build-venv); a script or module that is not"
+                " needed can be removed by a rule, [[wheels.prune]]",
             )
             for where, problem in sorted(answer["problems"].items())
         ),

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from packaging.utils import canonicalize_name
 
@@ -173,16 +174,24 @@ class _Environment:
 def read_report(path: Path) -> tuple[Pin, ...]:
     """Return what pip's installation report says was installed (pip, "Installation Report")."""
     items = json.loads(path.read_text(encoding="utf-8"))["install"]
-    pins = (
-        Pin(
-            name=canonicalize_name(item["metadata"]["name"]),
-            version=item["metadata"]["version"],
-            filename=item["download_info"]["url"].rpartition("/")[2],
-            sha256=item["download_info"]["archive_info"]["hashes"]["sha256"],
+    return tuple(sorted(map(_pin, items), key=lambda pin: pin.name))
+
+
+def _pin(item: dict[str, Any]) -> Pin:
+    download = item["download_info"]
+    hashes = download.get("archive_info", {}).get("hashes", {})
+    if "sha256" not in hashes:
+        raise CompileError(
+            f"the build requirement {item['metadata']['name']} cannot be locked",
+            found=download["url"],
+            expected="a released file, which has a hash; no checkout and no directory",
         )
-        for item in items
+    return Pin(
+        name=canonicalize_name(item["metadata"]["name"]),
+        version=item["metadata"]["version"],
+        filename=download["url"].rpartition("/")[2],
+        sha256=hashes["sha256"],
     )
-    return tuple(sorted(pins, key=lambda pin: pin.name))
 
 
 def _explained(problem: Exception, archive: Path, place: Place) -> ContainError:

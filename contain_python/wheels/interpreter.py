@@ -26,6 +26,7 @@ print(json.dumps({
     "pip": version,
     "headers": os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")),
     "tag": sysconfig.get_config_var("SOABI") or "",
+    "cache_tag": sys.implementation.cache_tag,
     "cflags": sysconfig.get_config_var("CFLAGS") or "",
 }))
 """
@@ -35,8 +36,8 @@ print(json.dumps({
 class Interpreter:
     """What a Python says of itself.
 
-    `pip` is its version, "" without; `tag` the ABI's (SOABI); `cflags` what extensions are compiled
-    with.
+    `pip` is its version, "" without; `tag` the ABI's (SOABI); `cache_tag` that of byte-code (PEP
+    3147); `cflags` what extensions are compiled with.
     """
 
     version: str
@@ -45,6 +46,7 @@ class Interpreter:
     pip: str
     headers: bool
     tag: str
+    cache_tag: str
     cflags: str
 
     @property

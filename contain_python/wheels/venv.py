@@ -144,16 +144,21 @@ def _place(root: Path) -> Iterator[None]:
     An environment cannot be made elsewhere and moved: its scripts name the interpreter by path.
     """
     old = root.with_name(f".{root.name}.old")
+    if (old / IDENTITY).exists():
+        # Another run was killed: what stood there before it is whole.
+        remove_tree(root)
+        old.rename(root)
     if not _is_free(root):
         raise UsageError(
             f"{root} is no environment of ours",
             remedy="remove it, or name another place with --venv",
         )
-    remove_tree(old)
     if root.exists():
         root.rename(old)
     try:
-        root.parent.mkdir(parents=True, exist_ok=True)
+        root.mkdir(parents=True)
+        # If we are killed, the next run knows it for ours.
+        write_whole(root / IDENTITY, "{}\n")
         yield
     except BaseException:
         remove_tree(root)
@@ -231,10 +236,9 @@ def _byte_compile(job: _Job) -> None:
 
 def _update_records(job: _Job) -> None:
     """Let each RECORD tell what is there now."""
-    tag = "cpython-" + "".join(job.python.version.split(".")[:2])
     for record in sorted(job.root.glob(f"{_SITE}/*.dist-info/RECORD")):
         text = render_record(record, record.read_text(encoding="utf-8"))
-        write_whole(record, with_byte_code(record, text, tag))
+        write_whole(record, with_byte_code(record, text, job.python.cache_tag))
 
 
 # --- verified -------------------------------------------------------------------------------------

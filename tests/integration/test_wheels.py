@@ -459,6 +459,36 @@ def test_place_of_something_else(shop: Shop, house: Path, tmp_path: Path) -> Non
     assert (tmp_path / "thesis.txt").exists()
 
 
+def test_killed_while_it_was_made(shop: Shop, house: Path, tmp_path: Path) -> None:
+    """What a killed run left is taken for ours, and what stood there before is put back first."""
+    root, old = tmp_path / "venv", tmp_path / ".venv.old"
+    assert make(shop, house, root).returncode == 0
+    root.rename(old)
+    (root / "bin").mkdir(parents=True)
+    (root / "contain-venv.json").write_text("{}\n")
+    refused(make(shop, tmp_path, root), 2, "does not tell what a wheelhouse holds")
+    assert make(shop, house, root).returncode == 0
+    assert (root / "bin/plainly").exists()
+    assert not old.exists()
+
+
+def test_library_beside_a_module_is_no_module(shop: Shop, venv: Path, tmp_path: Path) -> None:
+    """A shared library without an entry for Python is not imported."""
+    del shop
+    copy = tmp_path / "venv"
+    shutil.copytree(venv, copy, symlinks=True)
+    site = copy / "lib/python3.13/site-packages"
+    (library,) = site.glob("contained_squeezer.libs/libbz2-*")
+    shutil.copy(library, site / "plain/libhelper.so")
+    probe = ROOT / "contain_python/probes/environment.py"
+    said = subprocess.run(
+        [copy / "bin/python", "-I", "-B", probe], capture_output=True, text=True, check=True
+    ).stdout
+    told = json.loads(said)["problems"]
+    assert told["plain/libhelper.so"] == "no distribution has it in its RECORD"
+    assert "plain.libhelper" not in told
+
+
 def test_everything_is_elf_that_should_be(venv: Path) -> None:
     """The libraries that wheels took in are found by their own path, wherever the tree is."""
     (library,) = venv.glob("lib/python3.13/site-packages/contained_squeezer.libs/libbz2-*")
