@@ -46,6 +46,12 @@ def contents(cache: Path, releases: tuple[Release, ...], *, verify: bool) -> lis
         *_sources(cache / "sources", releases, verify=verify),
         *_stored("profile", profiles.store_of(cache / "profiles"), verify=verify, precious=True),
         *_stored("prefix", prefixes.store_of(cache), verify=verify, precious=False),
+        *_stored(
+            "wheel",
+            Store(folder=cache / "wheels", ending=".wheel.tar"),
+            verify=verify,
+            precious=False,
+        ),
         *_ccache(cache / "ccache"),
     ]
 

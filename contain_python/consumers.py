@@ -21,7 +21,7 @@ from contain_python.structure import one_of
 
 #: What pip takes in a requirements file beside requirements.
 _OPTION = re.compile(r"-{1,2}[a-zA-Z]")
-_NESTED = re.compile(r"(-[rce]|--requirement|--constraint|--editable)\b")
+_NESTED = re.compile(r"-[rce]|--(requirement|constraint|editable)\b")
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 
 _DOCKERFILE = """\
@@ -75,9 +75,11 @@ COPY {requirements} ./
 RUN --mount=type=cache,target=/root/.cache \\
     --mount=type=cache,target=/var/tmp/contain-python,sharing=locked \\
     --mount=type=secret,id=pip.conf,target=/etc/pip.conf \\
-    contain-python build-wheels --workspace /var/tmp/contain-python \\
+    contain-python build-wheels --interpreter {python} \\
+        --workspace /var/tmp/contain-python \\
         --requirements {name} --wheelhouse /app/wheelhouse{options} && \\
-    contain-python build-venv --workspace /var/tmp/contain-python \\
+    contain-python build-venv --interpreter {python} \\
+        --workspace /var/tmp/contain-python \\
         --wheelhouse /app/wheelhouse --venv /app/venv --packages /app/venv-packages
 """
 
@@ -87,13 +89,13 @@ _SHIPPED = {
     "venv": "COPY --from=builder /app/venv /app/venv\n",
     "wheelhouse": """\
 RUN --mount=type=bind,from=builder,source=/app/wheelhouse,target=/mnt/wheelhouse \\
-    --mount=type=bind,from=builder,source={prefix}/lib,target=/mnt/lib \\
-    {prefix}/bin/python3 -m venv --without-pip /app/venv && \\
-    PYTHONPATH="$(echo /mnt/lib/python3.*/site-packages)" {prefix}/bin/python3 -B -m pip \\
-        --python /app/venv/bin/python3 install --no-index --find-links /mnt/wheelhouse \\
-        --no-cache-dir --no-deps --no-compile \\
+    --mount=type=bind,from=builder,source={lib}/site-packages,target=/mnt/packages \\
+    {python} -m venv --without-pip /app/venv && \\
+    PYTHONPATH=/mnt/packages {python} -B -m pip --python /app/venv/bin/python3 install \\
+        --no-index --find-links /mnt/wheelhouse \\
+        --ignore-installed --no-cache-dir --no-deps --no-compile \\
         --require-hashes --requirement /mnt/wheelhouse/requirements.lock && \\
-    {{ {prefix}/bin/python3 -m compileall -q --invalidation-mode unchecked-hash /app/venv/lib || \\
+    {{ {python} -m compileall -q --invalidation-mode unchecked-hash /app/venv/lib || \\
         echo "what does not compile was left as it is"; }}
 """,
 }
@@ -132,7 +134,12 @@ def dockerfile(consumer: Consumer) -> str:
     choices = dict.fromkeys([*consumer.offered.split(), "tini"])
     rows = (*read_needed(manifest), *offered(choices, "apt"))
     data = json.loads(manifest.read_text(encoding="utf-8"))
-    version, prefix = data["release"]["version"], data["prefix"]
+    try:
+        version, prefix = str(data["release"]["version"]), str(data["prefix"])
+    except (KeyError, TypeError) as problem:
+        raise UsageError(
+            f"{manifest} is no manifest of a flavour", found=f"it has no {problem}"
+        ) from problem
     base = consumer.base or DEFAULT_BASE
     builder = consumer.builder or f"contain-python-builder:{version}"
     check_reference("--base", base)
@@ -141,8 +148,10 @@ def dockerfile(consumer: Consumer) -> str:
     ship = one_of("--ship", consumer.ship, _SHIPPED)
     install, copy, path, needed, mounts = "", "", f"{prefix}/bin", "", ""
     if requirements:
-        install = _install(consumer)
-        copy = _SHIPPED[ship].format(prefix=prefix)
+        series = ".".join(version.split(".")[:2])
+        python, lib = f"{prefix}/bin/python{series}", f"{prefix}/lib/python{series}"
+        install = _install(consumer, python)
+        copy = _SHIPPED[ship].format(python=python, lib=lib)
         path = f"/app/venv/bin:{path}"
         # One line, or none where the wheels need nothing.
         needed = "$(sed 's/^/, /' /mnt/packages)"
@@ -162,7 +171,7 @@ def dockerfile(consumer: Consumer) -> str:
     )
 
 
-def _install(consumer: Consumer) -> str:
+def _install(consumer: Consumer, python: str) -> str:
     """Return the builder's steps that make the environment. Raises UsageError."""
     requirements = Path(consumer.requirements)
     hashed = read_requirements(requirements)
@@ -175,6 +184,7 @@ def _install(consumer: Consumer) -> str:
     return headers + _WHEELS.format(
         requirements=name,
         name=Path(name).name,
+        python=python,
         options=f" \\\n        {told}" if told else "",
     )
 

@@ -114,12 +114,20 @@ def refuse_unlike(tarballs: list[Tarball]) -> None:
         )
 
 
+_EXTRACTED = ".contain-python-extracted"
+
+
 def _replace(tarballs: list[Tarball], top: Path) -> Path:
     """Let the first tarball's prefix appear, with what carries the others' versions."""
     below = tarballs[0].prefix.lstrip("/")
     target = top / below
     ours = any(target.glob(f"lib/python3.*/{IDENTITY}"))
     shared = tarballs[0].prefix in SHARED
+    remove_tree(target / _EXTRACTED)
+    if not shared and not target.exists():
+        with whole_directory(target) as aside:
+            _fill(aside, tarballs, below)
+        return target
     if not _holds_files(target) or (shared and not ours):
         # Such as a base image's /usr/local: what others have there stays.
         _fill(target, tarballs, below)
@@ -146,7 +154,7 @@ def _fill(target: Path, tarballs: list[Tarball], below: str) -> None:
     Raises UsageError, with nothing moved, for a file of others where one of ours would stand.
     """
     target.mkdir(parents=True, exist_ok=True)
-    place = target / ".extracted"
+    place = target / _EXTRACTED
     remove_tree(place)
     try:
         for one in tarballs:

@@ -202,6 +202,23 @@ def installed_versions(packages: Packages) -> tuple[str, ...]:
     return tuple(sorted(set(found)))
 
 
+def development_packages() -> tuple[str, ...]:
+    """Return "name=version" of each package that programs are compiled against, in order."""
+    manager = machine_manager()
+    if manager is None:
+        return ()
+    if manager.name == "apt":
+        shown = "--showformat=${db:Status-Status} ${Package}=${Version}\\n"
+        lines = _answer_whatever("dpkg-query", "--show", shown, "*-dev").splitlines()
+        found = [line.split()[1] for line in lines if line.startswith("installed ")]
+    elif manager.name == "apk":
+        lines = _answer_whatever("apk", "info", "--verbose").splitlines()
+        found = [line for line in lines if "-dev-" in line]
+    else:
+        found = _answer_whatever("rpm", "-qa", "--qf", "%{NAME}=%{EVR}\\n", "*-devel").splitlines()
+    return tuple(sorted(found))
+
+
 def _spellings(path: Path) -> tuple[Path, ...]:
     """Return the names under which a package may list a file: /usr may be merged, or a link."""
     found = []

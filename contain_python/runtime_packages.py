@@ -104,12 +104,15 @@ def packages_of_tree(root: Path, compiler: str) -> tuple[tuple[RuntimePackage, .
     for soname, package in owners.items():
         if package:
             sonames.setdefault(package.partition("=")[0], []).append(soname)
-    minima = _minima(facts, {package for package in owners.values() if package})
+    unknown = {soname for soname, package in owners.items() if not package}
+    # dpkg-shlibdeps ends at a library that it does not find, whatever else there is.
+    known = {path: one for path, one in facts.items() if not unknown.intersection(one.needed)}
+    minima = _minima(known, {package for package in owners.values() if package})
     rows = [
         RuntimePackage(name=name, minimum=minima.get(name, ""), why=", ".join(names))
         for name, names in sorted(sonames.items())
     ]
-    return tuple(rows), [soname for soname, package in owners.items() if not package]
+    return tuple(rows), sorted(unknown)
 
 
 def runtime_packages(

@@ -67,11 +67,13 @@ print(json.dumps({
 class Variation:
     """In which circumstances a command runs; what is empty or None is as it is for us.
 
+    `inherited` names variables that it has all the same, but whose values are for no command line.
     `clock` is the library that moves the clock, `shuffled` the directory whose entries are shown
     in another order, `directory` the one to start in, `processors` those that may be used.
     """
 
     environment: dict[str, str] | None = None
+    inherited: tuple[str, ...] = ()
     directory: str = ""
     umask: int | None = None
     user: int | None = None
@@ -84,7 +86,8 @@ class Variation:
     def parsed(cls, text: str) -> Variation:
         """Return the variation that `text` gives."""
         data: dict[str, Any] = json.loads(text)
-        return cls(**{**data, "processors": tuple(data["processors"])})
+        lists = {name: tuple(data[name]) for name in ("inherited", "processors")}
+        return cls(**{**data, **lists})
 
     @property
     def text(self) -> str:

@@ -118,6 +118,11 @@ def _call(*argv: str) -> None:
     subprocess.run(argv, check=True)  # noqa: S603  argument lists only, no shell
 
 
+def _environment(variation: Variation) -> dict[str, str] | None:
+    inherited = {name: os.environ[name] for name in variation.inherited if name in os.environ}
+    return None if variation.environment is None else {**variation.environment, **inherited}
+
+
 def _run(variation: Variation, argv: list[str]) -> int:
     drop: tuple[str, ...] = ()
     if variation.user is not None:
@@ -126,7 +131,7 @@ def _run(variation: Variation, argv: list[str]) -> int:
         drop += ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
     process = subprocess.Popen(  # noqa: S603  argument lists only, no shell
         [*drop, *argv],
-        env=variation.environment,
+        env=_environment(variation),
         cwd=variation.directory or None,
         umask=-1 if variation.umask is None else variation.umask,
     )

@@ -77,8 +77,7 @@ def source_of(path: str) -> str:
 def extensions(problems: dict[str, str]) -> int:
     """Import every extension module; return how many there are.
 
-    A library without an entry for Python is none; a module that needs a distribution which nobody
-    asked for is optional, and its libraries were found.
+    A library without an entry for Python is none.
     """
     found = []
     for path in pathlib.Path(SITE).rglob("*.so"):
@@ -90,11 +89,21 @@ def extensions(problems: dict[str, str]) -> int:
     for name in sorted(found):
         try:
             importlib.import_module(name)
-        except ModuleNotFoundError:
-            continue
         except BaseException as problem:  # noqa: BLE001  whatever it is, it is the answer
+            if wants_more(problem):
+                continue
             problems[name] = f"does not import: {type(problem).__name__}: {problem}"
     return len(found)
+
+
+def wants_more(problem: BaseException | None) -> bool:
+    """Return whether something failed for a distribution that is not here: it is optional then."""
+    while problem is not None:
+        if isinstance(problem, ModuleNotFoundError):
+            top = (problem.name or "").partition(".")[0]
+            return not any(pathlib.Path(SITE).glob(f"{top}*"))
+        problem = problem.__cause__ or problem.__context__
+    return False
 
 
 def entry_points(problems: dict[str, str]) -> int:
@@ -117,6 +126,8 @@ def entry_points(problems: dict[str, str]) -> int:
                     problems[entry.name] = f"is run by {head[2:].split()[0]}, not from {scripts}"
                 entry.load()
             except BaseException as problem:  # noqa: BLE001
+                if wants_more(problem):
+                    continue
                 problems[entry.name] = f"does not work: {type(problem).__name__}: {problem}"
     return count
 

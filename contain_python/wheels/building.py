@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import calendar
 import json
 import os
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +27,7 @@ from contain_python.wheels.interpreter import Interpreter
 from contain_python.wheels.model import Pin
 
 #: ZIP archives, in which wheels end, know no earlier time (1980).
-_EARLIEST = 315532800
+EARLIEST = 315532800
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +62,28 @@ def build(archive: Path, place: Place, locked: tuple[Pin, ...] | None) -> Raw:
     try:
         with _warnings_to(place.log):
             project = ProjectBuilder(source, str(environment.python), runner=environment.run)
-            build_pins = environment.install(_required(project, environment, locked), locked)
+            build_pins = _prepared(project, environment, locked)
             path = Path(project.build("wheel", str(target)))
     except (BuildBackendException, BuildException) as problem:
         raise _explained(problem, archive, place) from problem
     return Raw(path=path, build=build_pins, epoch=epoch)
+
+
+def _unzip(archive: Path, target: Path) -> int:
+    """Unpack a ZIP archive with its modes; return its newest time. Raises SourceError."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            for info in opened.infolist():
+                # Which leaves out what would stand elsewhere.
+                path = Path(opened.extract(info, target))
+                if path.is_file() and info.external_attr >> 16 & 0o100:
+                    path.chmod(0o755)
+            times = [calendar.timegm((*info.date_time, 0, 0, 0)) for info in opened.infolist()]
+    except (zipfile.BadZipFile, zlib.error) as problem:
+        raise SourceError(
+            f"{archive.name} is no whole ZIP archive", found=str(problem)
+        ) from problem
+    return max(times, default=0)
 
 
 @contextmanager
@@ -83,9 +102,7 @@ def _unpack(archive: Path, target: Path) -> tuple[Path, int]:
     """Return the unpacked source, and its SOURCE_DATE_EPOCH: the newest time in the archive."""
     target.mkdir(parents=True)
     if archive.suffix == ".zip":
-        with zipfile.ZipFile(archive) as opened:
-            opened.extractall(target)
-        epoch = 0
+        epoch = _unzip(archive, target)
     else:
         epoch = extract(archive, target)
     roots = list(target.iterdir())
@@ -95,17 +112,22 @@ def _unpack(archive: Path, target: Path) -> tuple[Path, int]:
             expected="one directory, name-version (specification of source distributions)",
             found=", ".join(sorted(path.name for path in roots)[:5]) or "nothing",
         )
-    return roots[0], max(epoch, _EARLIEST)
+    return roots[0], max(epoch, EARLIEST)
 
 
-def _required(
+def _prepared(
     project: ProjectBuilder, environment: _Environment, locked: tuple[Pin, ...] | None
-) -> tuple[str, ...]:
-    """Return what the build asks for, also that which only its build system knows."""
-    wanted = set(project.build_system_requires)
+) -> tuple[Pin, ...]:
+    """Install what the build asks for, also that which only its build system knows."""
+    declared = set(project.build_system_requires)
     environment.make()
-    environment.install(tuple(sorted(wanted)), locked)
-    return tuple(sorted(wanted | project.get_requires_for_build("wheel")))
+    pins = environment.install(tuple(sorted(declared)), locked)
+    more = set(project.get_requires_for_build("wheel")) - declared
+    if not more or locked is not None:
+        return pins
+    # Anew, so that no version lies over another.
+    environment.make()
+    return environment.install(tuple(sorted(declared | more)), None)
 
 
 class _Environment:
@@ -130,7 +152,7 @@ class _Environment:
     def make(self) -> None:
         """Make the environment, without pip."""
         process.run(
-            [self._place.python.path, "-m", "venv", "--without-pip", self._root],
+            [self._place.python.path, "-m", "venv", "--clear", "--without-pip", self._root],
             cwd=self._place.root,
             log=self._place.log,
         )

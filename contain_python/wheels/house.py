@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
+from packaging.utils import parse_wheel_filename
 
 from contain_python.console import Console
-from contain_python.errors import UsageError
+from contain_python.distribution import development_packages
+from contain_python.errors import CompileError, UsageError
 from contain_python.files import remove_tree, sha256, whole_directory, write_whole
 from contain_python.findings import counted
 from contain_python.keeping import code_of, digest
@@ -84,7 +85,10 @@ class _Job:
             {
                 "source": pin,
                 "python": str(self.python),
+                "flags": self.python.cflags,
                 "compiler": self.compiler,
+                # What is there to be compiled against decides what a build system leaves out.
+                "headers": development_packages(),
                 "tools": self.tools,
                 "policy": self.policy,
                 "code": code_of(building, repairing),
@@ -138,7 +142,7 @@ def _job(options: WheelOptions, console: Console) -> _Job:
         recipe=recipe,
         python=interpreter.find_builder(options.interpreter, recipe.build.prefix),
         workspace=Workspace(
-            root=Path(options.workspace).resolve() / "wheels",
+            root=_workplace(options) / "wheels",
             dist=Path(options.wheelhouse).resolve(),
             cache=Path(options.cache).resolve() if options.cache else default_cache(),
         ),
@@ -147,14 +151,32 @@ def _job(options: WheelOptions, console: Console) -> _Job:
     )
 
 
+def _workplace(options: WheelOptions) -> Path:
+    """Return the absolute workspace. Raises UsageError for one that CFLAGS cannot quote."""
+    place = Path(options.workspace).resolve()
+    if any(character.isspace() for character in str(place)):
+        raise UsageError(
+            f"the workspace cannot be {str(place)!r}", expected="a path without spaces"
+        )
+    return place
+
+
 def _refuse_foreign(house: Path) -> None:
     """Refuse to replace a directory that is no wheelhouse of ours. Raises UsageError."""
-    if house.exists() and not (house / MANIFEST).exists() and any(house.iterdir()):
+    if house.exists() and not house.is_dir():
+        raise UsageError(f"--wheelhouse cannot be {house}", expected="a directory")
+    names = sorted(path.name for path in house.iterdir()) if house.exists() else []
+    others = [name for name in names if name not in {LOCK, MANIFEST} and not _is_wheel(name)]
+    if others:
         raise UsageError(
             f"{house} has other files than a wheelhouse's",
-            found=", ".join(sorted(path.name for path in house.iterdir())[:5]),
+            found=", ".join(others[:5]),
             remedy="name a new directory with --wheelhouse",
         )
+
+
+def _is_wheel(name: str) -> bool:
+    return name.endswith(".whl")
 
 
 def _fetch(job: _Job, folder: Path) -> tuple[Pin, ...]:
@@ -213,8 +235,16 @@ def _build(job: _Job, pin: Pin, file: Path) -> tuple[Wheel, Path]:
     place = building.Place(python=job.python, root=root, log=log, on_line=job.console.line)
     raw = building.build(file, place, job.build_requirements(pin))
     done = repairing.repair(raw.path, root, job.policy, raw.epoch, log)
+    name, number, *_ = parse_wheel_filename(done.path.name)
+    if (name, str(number)) != (pin.name, pin.version):
+        raise CompileError(
+            f"{pin.filename} is not what its name says",
+            expected=f"{pin.name} {pin.version}",
+            found=f"a wheel of {name} {number}",
+            remedy="name the release's own source archive",
+        )
     wheel = Wheel(
-        name=canonicalize_name(pin.name),
+        name=pin.name,
         version=pin.version,
         filename=done.path.name,
         sha256=sha256(done.path),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contain_python import process
-from contain_python.errors import ContainError, UsageError
+from contain_python.errors import ContainError, RecipeError, UsageError
 from contain_python.files import sha256
 from contain_python.structure import structure
 
@@ -21,7 +21,7 @@ except ImportError:
     version = ""
 print(json.dumps({
     "version": ".".join(map(str, sys.version_info[:3])),
-    "executable": os.path.realpath(sys.executable),
+    "executable": os.path.abspath(sys.executable),
     "prefix": sys.base_prefix,
     "pip": version,
     "headers": os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")),
@@ -74,7 +74,10 @@ def find(named: str, prefix: str) -> Interpreter:
         told = process.output([program, "-sP", "-c", _FACTS])
     except ContainError as problem:
         raise UsageError(f"{path} does not run", found=problem.found) from problem
-    return structure(Interpreter, json.loads(told), path)
+    try:
+        return structure(Interpreter, json.loads(told), path)
+    except (ValueError, RecipeError) as problem:
+        raise UsageError(f"{path} is no Python", found=told[:100]) from problem
 
 
 def find_builder(named: str, prefix: str) -> Interpreter:

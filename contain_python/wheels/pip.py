@@ -16,7 +16,8 @@ from contain_python.wheels import missing
 #: Where pip fetches from, and how: what a user sets for it reaches it, and nothing else does.
 _OWN = re.compile(
     r"PIP_(INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|NO_INDEX|TRUSTED_HOST|CERT|CLIENT_CERT|PROXY"
-    r"|CONFIG_FILE|CACHE_DIR|RETRIES|DEFAULT_TIMEOUT|KEYRING_PROVIDER)"
+    r"|CONFIG_FILE|CACHE_DIR|RETRIES|(DEFAULT_)?TIMEOUT|PRE|CONSTRAINT|KEYRING_PROVIDER)"
+    r"|XDG_CONFIG_HOME"
     r"|(https?|no|all)_proxy|(HTTPS?|NO|ALL)_PROXY|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE"
 )
 _MESSAGE = re.compile(r"^\s*(?:ERROR|error): (?P<text>.*)")
@@ -24,6 +25,7 @@ _INDENTED = re.compile(r"^\s+\S")
 #: A source archive is asked for its requirements before it is built.
 _BUILT = re.compile(r"Failed to build '(?P<name>[^']+)'")
 _FIRST_ERROR = re.compile(r"^\s+(?!error: subprocess-)(\w*[Ee]rror|\w+Exception)\b.*\S")
+_NETWORK = r"(NewConnectionError|NameResolutionError|SSLError|ConnectTimeoutError)\(.*"
 _LONGEST = 12
 
 
@@ -67,8 +69,8 @@ class _Said:
         return found
 
 
-def run(python: Path, *words: str | Path, log: Path, on_line: Line) -> None:
-    """Run pip of a Python. Raises ContainError with what pip found wrong."""
+def run(python: Path, *words: str | Path, log: Path, on_line: Line) -> tuple[str, ...]:
+    """Run pip of a Python, and return what it printed. Raises ContainError with what it refused."""
     said = _Said()
 
     def watch(line: str) -> None:
@@ -77,15 +79,17 @@ def run(python: Path, *words: str | Path, log: Path, on_line: Line) -> None:
 
     try:
         process.run(
-            # Isolated from the directory it is run in, and from the user's own packages.
+            # Isolated from the directory it is run in, where paths begin, and from the user's own
+            # packages.
             [python, "-sP", "-m", "pip", *words],
-            cwd=log.parent,
+            cwd=Path.cwd(),
             log=log,
             environment=environment(),
             on_line=watch,
         )
     except process.CommandFailed as problem:
         raise explained(said, problem, log) from problem
+    return tuple(said.lines)
 
 
 def explained(said: _Said, problem: process.CommandFailed, log: Path) -> ContainError:
@@ -183,7 +187,7 @@ def _no_network(match: re.Match[str], said: _Said) -> ContainError:
     del said
     return SourceError(
         "the index cannot be reached",
-        found=match[0].strip(),
+        found=match[0].partition("\n")[0].strip(),
         remedy="see pip's configuration (pip config list), and the network",
     )
 
@@ -194,7 +198,7 @@ _EXPLANATIONS: tuple[tuple[str, Callable[[re.Match[str], _Said], ContainError]],
     (r"In --require-hashes mode, all requirements must have their versions pinned", _no_hash),
     (r"Cannot install .* because these package versions have conflicting", _conflict),
     (r"ResolutionImpossible", _conflict),
-    (r"(NewConnectionError|NameResolutionError|SSLError|ConnectTimeoutError)\(.*", _no_network),
+    (rf"{_NETWORK}[\s\S]*No matching distribution", _no_network),
     (r"No matching distribution found for (?P<requirement>.+)$", _no_release),
     (r"ERROR: (?P<wheel>\S+\.whl) is not a supported wheel", _other_platform),
     (r"ERROR: Wheel '(?P<wheel>[^']+)' .*is invalid", _not_a_wheel),

@@ -10,12 +10,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from platform import machine
 
 from packaging.utils import parse_wheel_filename
 
 from contain_python import process
 from contain_python.distribution import distribution_package_of
-from contain_python.elf import is_elf
+from contain_python.elf import is_elf, read_elf
 from contain_python.elf_symbols import versioned_imports
 from contain_python.errors import CheckError, CompileError, UsageError
 from contain_python.files import remove_tree, sha256, sorted_entries, sorted_files
@@ -52,7 +53,7 @@ def repair(raw: Path, work: Path, policy: Policy, epoch: int, log: Path) -> Repa
     """Return the finished wheel. Raises CheckError if it cannot meet the platform."""
     tree = _unpack(raw, work, log)
     elves = [path for path in sorted_files(tree) if is_elf(path)]
-    for path in elves:
+    for path in filter(_is_linked, elves):
         # Before patchelf, which moves what strip then would break (auditwheel#716).
         process.run(["strip", "--strip-all", path], cwd=work, log=log)
     packed = _pack(tree, work / "packed", epoch, log)
@@ -64,6 +65,14 @@ def repair(raw: Path, work: Path, policy: Policy, epoch: int, log: Path) -> Repa
         vendored=tuple(_vendored(said)),
         external=tuple(sorted(set(_EXCLUDED.findall("\n".join(said))))),
     )
+
+
+def _is_linked(path: Path) -> bool:
+    """Return whether an ELF file is linked, and for this machine: no other is stripped."""
+    facts, own = read_elf(path), read_elf(Path(sys.executable).resolve())
+    if facts is None or own is None:
+        return False
+    return facts.kind != "object" and facts.machine == own.machine
 
 
 def _unpack(raw: Path, work: Path, log: Path) -> Path:
@@ -140,14 +149,15 @@ def refuse_newer(wheel: Path, platform: str, log: Path) -> None:
 
 
 def _wanted(platform: str) -> tuple[int, int]:
+    here = machine()
     match = _PLATFORM.fullmatch(platform)
-    legacy = _LEGACY.get(platform.partition("_")[0])
-    if match:
+    name, _, architecture = platform.partition("_")
+    if match and match["machine"] == here:
         return int(match["major"]), int(match["minor"])
-    if legacy:
-        return legacy
+    if name in _LEGACY and architecture == here:
+        return _LEGACY[name]
     raise UsageError(
-        f"--plat cannot be {platform!r}", expected="such as manylinux_2_28_x86_64 (PEP 600)"
+        f"--plat cannot be {platform!r}", expected=f"such as manylinux_2_28_{here} (PEP 600)"
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from packaging.utils import (
     InvalidSdistFilename,
     InvalidWheelFilename,
+    canonicalize_name,
     parse_sdist_filename,
     parse_wheel_filename,
 )
@@ -37,14 +38,25 @@ def fetch(  # noqa: PLR0913  what pip is asked
         raise UsageError(f"there is no requirements file {requirements}")
     options = [*binary, *(["--require-hashes"] if hashes else [])]
     words = ("download", "--dest", folder, "--requirement", requirements.resolve())
-    pip.run(
-        python,
-        *words,
-        *options,
-        log=log,
-        on_line=on_line,
-    )
-    return tuple(sorted((pin_of(path) for path in folder.iterdir()), key=lambda pin: pin.name))
+    said = pip.run(python, *words, *options, log=log, on_line=on_line)
+    pins = tuple(sorted((pin_of(path) for path in folder.iterdir()), key=lambda pin: pin.name))
+    _refuse_unsaved(said, pins)
+    return pins
+
+
+def _refuse_unsaved(said: tuple[str, ...], pins: tuple[Pin, ...]) -> None:
+    """Raise UsageError for what pip resolved and did not save: a directory is no file."""
+    start = "Successfully downloaded "
+    told = next((line for line in said if line.startswith(start)), start)
+    resolved = {canonicalize_name(name) for name in told.removeprefix(start).split()}
+    unsaved = sorted(resolved - {pin.name for pin in pins})
+    if unsaved:
+        raise UsageError(
+            f"{', '.join(unsaved)}: a directory cannot be locked",
+            expected="a released file, which has a hash",
+            remedy="make a source archive of it, python3 -m build --sdist, and name that, or its"
+            " directory with PIP_FIND_LINKS",
+        )
 
 
 def fetch_locked(

@@ -73,6 +73,7 @@ def _side(options: WheelOptions, folder: Path, locked: str) -> WheelOptions:
         wheelhouse=str(folder / "wheelhouse"),
         recipe=str(find_recipe(options.recipe).resolve()),
         requirements=str(Path(options.requirements).resolve()),
+        interpreter=str(Path(options.interpreter).absolute()) if options.interpreter else "",
         locked=locked or options.locked,
         cold=True,
     )
@@ -84,9 +85,13 @@ def _circumstances(folder: Path, second: Path, compiler: str) -> Variation:
     trials.mkdir()
     machine = variation.examine(trials, compiler)
     varied = variation.varied(machine, second, trials / "clock.so", dict(os.environ))
-    ours = {**(varied.environment or {}), **pip.environment(), **_configuration()}
     # As another user the second build could not read what the first one was given.
-    return replace(varied, user=None, environment=ours)
+    return replace(varied, user=None, inherited=tuple(_index()))
+
+
+def _index() -> dict[str, str]:
+    """Return what pip has of our environment, passwords too: no command line may show it."""
+    return {**pip.environment(), **_configuration()}
 
 
 def _configuration() -> dict[str, str]:
@@ -124,7 +129,11 @@ def _again(options: WheelOptions, varied: Variation, folder: Path, console: Cons
         words += [name] if value is True else [f"{name}={value}"] if value else []
     argv = (sys.executable, "-c", _RUN, "build-wheels", *words)
     process.run(
-        variation.wrapped(varied, argv), cwd=folder, log=folder / "b.log", on_line=console.line
+        variation.wrapped(varied, argv),
+        cwd=folder,
+        log=folder / "b.log",
+        environment=_index(),
+        on_line=console.line,
     )
 
 

@@ -34,14 +34,18 @@ from contain_python.records import render_record, with_byte_code
 from contain_python.report import show_results
 from contain_python.runtime_packages import RuntimePackage, packages_of_tree
 from contain_python.structure import unstructure
+from contain_python.subject import is_telling
 from contain_python.tars import add_tree
 from contain_python.wheels import interpreter, pip
+from contain_python.wheels.building import EARLIEST
 from contain_python.wheels.interpreter import Interpreter
 from contain_python.wheels.model import LOCK, MANIFEST, Wheelhouse, read_wheelhouse
 from contain_python.workspace import Workspace, default_cache
 
 #: What an environment says of itself, in its top directory.
 IDENTITY = "contain-venv.json"
+
+_UNFINISHED = "{}\n"
 
 _STAGES = 5
 _SITE = "lib/python3.*/site-packages"
@@ -76,7 +80,8 @@ class _Job:
     @property
     def epoch(self) -> int:
         """Return the time of every file: the newest source's, or what the caller gives."""
-        return self.made.epoch or int(os.environ.get("SOURCE_DATE_EPOCH", "315532800"))
+        given = os.environ.get("SOURCE_DATE_EPOCH", "")
+        return self.made.epoch or (int(given) if given.isdecimal() else EARLIEST)
 
     @property
     def log(self) -> Path:
@@ -143,8 +148,8 @@ def _place(root: Path) -> Iterator[None]:
 
     An environment cannot be made elsewhere and moved: its scripts name the interpreter by path.
     """
-    old = root.with_name(f".{root.name}.old")
-    if (old / IDENTITY).exists():
+    old = root.with_name(f".{root.name}.contain-old")
+    if (old / IDENTITY).exists() and _is_unfinished(root):
         # Another run was killed: what stood there before it is whole.
         remove_tree(root)
         old.rename(root)
@@ -153,19 +158,30 @@ def _place(root: Path) -> Iterator[None]:
             f"{root} is no environment of ours",
             remedy="remove it, or name another place with --venv",
         )
+    remove_tree(old)
     if root.exists():
         root.rename(old)
     try:
         root.mkdir(parents=True)
         # If we are killed, the next run knows it for ours.
-        write_whole(root / IDENTITY, "{}\n")
+        write_whole(root / IDENTITY, _UNFINISHED)
         yield
     except BaseException:
         remove_tree(root)
         if old.exists():
             old.rename(root)
         raise
+    # Nobody may take what is left of it for whole.
+    (old / IDENTITY).unlink(missing_ok=True)
     remove_tree(old)
+
+
+def _is_unfinished(root: Path) -> bool:
+    """Return whether an environment was begun here and not finished, or not even begun."""
+    try:
+        return (root / IDENTITY).read_text(encoding="utf-8") == _UNFINISHED
+    except OSError:
+        return not os.path.lexists(root)
 
 
 def _is_free(root: Path) -> bool:
@@ -274,7 +290,12 @@ def _libraries(packages: tuple[RuntimePackage, ...], unknown: list[str]) -> Chec
 def _places(job: _Job) -> CheckResult:
     """See that no file names a directory that is in the builder alone."""
     make = Maker(check="places")
-    texts = tuple({str(job.house), str(job.workspace.root.parent), str(job.workspace.cache)})
+    places = {job.house, job.workspace.root.parent, job.workspace.cache}
+    texts = tuple(
+        str(place)
+        for place in sorted(places)
+        if is_telling(str(place)) and not job.root.is_relative_to(place)
+    )
     files = [path for path in sorted_entries(job.root) if path.is_file() and not path.is_symlink()]
     findings = [
         make.error(
