@@ -42,16 +42,12 @@ class Item:
 
 def contents(cache: Path, releases: tuple[Release, ...], *, verify: bool) -> list[Item]:
     """Return everything in a cache; with `verify` every file is hashed and judged."""
+    wheels = Store(folder=cache / "wheels", ending=".wheel.tar")
     return [
         *_sources(cache / "sources", releases, verify=verify),
         *_stored("profile", profiles.store_of(cache / "profiles"), verify=verify, precious=True),
         *_stored("prefix", prefixes.store_of(cache), verify=verify, precious=False),
-        *_stored(
-            "wheel",
-            Store(folder=cache / "wheels", ending=".wheel.tar"),
-            verify=verify,
-            precious=False,
-        ),
+        *_stored("wheel", wheels, verify=verify, precious=False),
         *_ccache(cache / "ccache"),
     ]
 

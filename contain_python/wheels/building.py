@@ -101,10 +101,7 @@ def _warnings_to(log: Path) -> Iterator[None]:
 def _unpack(archive: Path, target: Path) -> tuple[Path, int]:
     """Return the unpacked source, and its SOURCE_DATE_EPOCH: the newest time in the archive."""
     target.mkdir(parents=True)
-    if archive.suffix == ".zip":
-        epoch = _unzip(archive, target)
-    else:
-        epoch = extract(archive, target)
+    epoch = _unzip(archive, target) if archive.suffix == ".zip" else extract(archive, target)
     roots = list(target.iterdir())
     if len(roots) != 1 or not roots[0].is_dir():
         raise SourceError(

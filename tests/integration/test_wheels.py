@@ -311,9 +311,43 @@ def test_python_that_cannot_build(shop: Shop, runtime: Path) -> None:
     refused(done, 2, "has no pip and no headers", "use the builder image")
 
 
+def test_what_is_no_python(shop: Shop) -> None:
+    """A program that is none is refused as such."""
+    for program in ("/bin/true", "/bin/echo"):
+        refused(replace(shop, python=Path(program)).run("build-wheels"), 2, "is no Python")
+
+
+def test_directory_has_no_hash(shop: Shop, tmp_path: Path) -> None:
+    """pip would leave a local directory out of the wheelhouse, and say nothing."""
+    with tarfile.open(shop.sources / "contained_plain-1.tar.gz") as tar:
+        tar.extractall(tmp_path, filter="data")
+    (tmp_path / "r.txt").write_text(f"{tmp_path / 'contained_plain-1'}\n")
+    done = shop.run("build-wheels", f"--requirements={tmp_path / 'r.txt'}")
+    refused(done, 2, "contained-plain: a directory cannot be locked")
+
+
+def test_zip_archive_of_a_source(shop: Shop, tmp_path: Path) -> None:
+    """Modes and times are taken from it; a damaged one is refused."""
+    path = tmp_path / "contained_zipped-1.zip"
+    files = renamed(extension("zipped"), "zipped") | {"PKG-INFO": "Name: contained_zipped\n"}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(zipfile.ZipInfo(f"zipped-1/{name}", (2024, 5, 6, 7, 8, 10)), text)
+    links = str(tmp_path)
+    (tmp_path / "r.txt").write_text("contained_zipped\n")
+    words = (f"--requirements={tmp_path / 'r.txt'}", f"--wheelhouse={tmp_path / 'house'}")
+    done = shop.run("build-wheels", *words, f"--cache={tmp_path}", PIP_FIND_LINKS=links)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert told(tmp_path / "house", "zipped")["epoch"] == 1_714_979_290
+
+
 def test_directory_of_something_else(shop: Shop, tmp_path: Path) -> None:
     """What is no wheelhouse is not replaced by one."""
     (tmp_path / "thesis.txt").write_text("years of work")
+    done = shop.run("build-wheels", f"--wheelhouse={tmp_path}")
+    refused(done, 2, "other files than a wheelhouse's", "thesis.txt")
+    # Not even if a lock lies there, as in a checkout.
+    (tmp_path / "wheelhouse.json").write_text("{}")
     done = shop.run("build-wheels", f"--wheelhouse={tmp_path}")
     refused(done, 2, "other files than a wheelhouse's", "thesis.txt")
     assert (tmp_path / "thesis.txt").exists()
@@ -461,7 +495,7 @@ def test_place_of_something_else(shop: Shop, house: Path, tmp_path: Path) -> Non
 
 def test_killed_while_it_was_made(shop: Shop, house: Path, tmp_path: Path) -> None:
     """What a killed run left is taken for ours, and what stood there before is put back first."""
-    root, old = tmp_path / "venv", tmp_path / ".venv.old"
+    root, old = tmp_path / "venv", tmp_path / ".venv.contain-old"
     assert make(shop, house, root).returncode == 0
     root.rename(old)
     (root / "bin").mkdir(parents=True)
@@ -470,6 +504,23 @@ def test_killed_while_it_was_made(shop: Shop, house: Path, tmp_path: Path) -> No
     assert make(shop, house, root).returncode == 0
     assert (root / "bin/plainly").exists()
     assert not old.exists()
+
+
+def test_what_another_tool_moved_aside(shop: Shop, house: Path, tmp_path: Path) -> None:
+    """A whole environment, or files of the user's, are never taken for a killed run's."""
+    root = tmp_path / "venv"
+    assert make(shop, house, root).returncode == 0
+    shutil.copytree(root, tmp_path / ".venv.contain-old", symlinks=True)
+    (tmp_path / ".venv.contain-old/bin/plainly").unlink()
+    refused(make(shop, house, root, "--pack=x.tar"), 2, "--pack cannot be")
+    assert make(shop, house, root).returncode == 0
+    assert (root / "bin/plainly").exists()
+    shutil.copytree(root, tmp_path / ".venv.contain-old", symlinks=True)
+    shutil.rmtree(root)
+    root.mkdir()
+    (root / "thesis.txt").write_text("years of work")
+    refused(make(shop, house, root), 2, "is no environment of ours")
+    assert (root / "thesis.txt").exists()
 
 
 def test_library_beside_a_module_is_no_module(shop: Shop, venv: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from contain_python import deploying
 from contain_python.console import Console
 from contain_python.deploying import deploy
 from contain_python.errors import CheckError, SourceError, UsageError
@@ -228,3 +229,15 @@ def test_files_of_others_in_the_way(tmp_path: Path) -> None:
         put(tmp_path / "root", path)
     assert caught.value.found == "bin/python3"
     assert [entry.name for entry in top.iterdir()] == ["bin"]
+
+
+def test_new_prefix_appears_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupted while it is filled, there is no prefix."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(deploying, "_merge", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        put(tmp_path / "root", pack(tmp_path / "dist", "3.13.15", a_python("3.13")))
+    assert not (tmp_path / "root" / PREFIX[1:]).exists()
