@@ -198,8 +198,11 @@ def read_report(path: Path) -> tuple[Pin, ...]:
 
 def _pin(item: dict[str, Any]) -> Pin:
     download = item["download_info"]
-    hashes = download.get("archive_info", {}).get("hashes", {})
-    if "sha256" not in hashes:
+    info = download.get("archive_info", {})
+    # Before 23.1, pip told the one hash that it had as "sha256=…".
+    name, _, told = info.get("hash", "").partition("=")
+    found = info.get("hashes", {name: told}).get("sha256")
+    if not found:
         raise CompileError(
             f"the build requirement {item['metadata']['name']} cannot be locked",
             found=download["url"],
@@ -209,7 +212,7 @@ def _pin(item: dict[str, Any]) -> Pin:
         name=canonicalize_name(item["metadata"]["name"]),
         version=item["metadata"]["version"],
         filename=download["url"].rpartition("/")[2],
-        sha256=hashes["sha256"],
+        sha256=found,
     )
 
 
