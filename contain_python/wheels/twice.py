@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 import zipfile
@@ -73,10 +74,16 @@ def _side(options: WheelOptions, folder: Path, locked: str) -> WheelOptions:
         wheelhouse=str(folder / "wheelhouse"),
         recipe=str(find_recipe(options.recipe).resolve()),
         requirements=str(Path(options.requirements).resolve()),
-        interpreter=str(Path(options.interpreter).absolute()) if options.interpreter else "",
+        interpreter=_absolute(options.interpreter),
         locked=locked or options.locked,
         cold=True,
     )
+
+
+def _absolute(program: str) -> str:
+    """Return where a program is, for whoever starts elsewhere; "" stays the default."""
+    found = shutil.which(program) if program else None
+    return str(Path(found).absolute()) if found else program
 
 
 def _circumstances(folder: Path, second: Path, compiler: str) -> Variation:
