@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
-from contain_python import making, regrtest, toolchain
+from contain_python import making, regrtest, toolchain, tuning
+from contain_python.compilers import compiler_identity
 from contain_python.console import Console
 from contain_python.doctor import examine
 from contain_python.errors import ToolchainError, UsageError
@@ -30,7 +31,14 @@ from contain_python.model import (
 )
 from contain_python.pipeline import build
 from contain_python.process import cpu_count
-from contain_python.recipe import Format, Optimize, Recipe, check_prefix, read_recipe
+from contain_python.recipe import (
+    Format,
+    Optimize,
+    Recipe,
+    check_prefix,
+    overridden,
+    read_recipe,
+)
 from contain_python.releases import Lock, read_lock
 from contain_python.report import show_artifacts, show_results, show_verdict
 from contain_python.request import Request
@@ -50,6 +58,7 @@ class Options:
     libpython: str = ""
     format: str = ""
     snapshot: str = ""
+    set: str = ""
     recipe: str = "contain.toml"
     workspace: str = "build"
     dist: str = "dist"
@@ -89,12 +98,14 @@ def _build_one(
         refuse_needless_training(request)
         request = replace(request, record=Path(record or recipe.root / "profiles").resolve())
     if options.dry_run:
+        refuse_impossible(request)
         show_plan(request, console)
         return
     warning = lock.warning(release, dt.datetime.now(tz=dt.UTC).date())
     if warning:
         console.warn(warning)
     prepare(request, console, install=options.install_deps)
+    refuse_impossible(request)
     artifacts = build(request, console, until)
     show_artifacts(console, artifacts)
 
@@ -114,8 +125,16 @@ def refuse_needless_training(request: Request) -> None:
         )
 
 
+def refuse_impossible(request: Request) -> None:
+    """Raise UsageError for tuning that the release or the compiler cannot have."""
+    recipe = request.recipe
+    machine, compiler = configure.target_machine(recipe), compiler_identity(recipe)
+    tuning.refuse_impossible(recipe, request.release, machine, compiler)
+
+
 def completed(recipe: Recipe, options: Options) -> Recipe:
     """Return the recipe with the command line's choices in it. Raises UsageError."""
+    recipe = overridden(recipe, options.set)
     build_table, pack = recipe.build, recipe.pack
     if options.prefix:
         check_prefix(options.prefix)
@@ -357,13 +376,15 @@ def run_regrtest(options: Options, console: Console, flavour: str, tests: str) -
 @contextmanager
 def extracted(request: Request, name: FlavourName) -> Iterator[tuple[Path, Path]]:
     """Yield the interpreter of a flavour's archive, CPython's tests beside it, and a directory."""
-    workspace, series = request.workspace, request.release.series
+    workspace = request.workspace
     with tempfile.TemporaryDirectory(prefix="contain-regrtest-") as folder:
         place = Path(folder)
         extract(workspace.place("archives") / f"{name}.tar", place / "root")
         root = place / "root" / request.recipe.build.prefix.lstrip("/")
+        threads = "t" if request.recipe.tuning.threading == "free" else ""
+        python = f"python{request.release.series}{threads}"
         regrtest.lay_tests(
-            workspace.place("source") / "Lib", workspace.place("relocated"), root, series
+            workspace.place("source") / "Lib", workspace.place("relocated"), root, python
         )
         (place / "work").mkdir()
-        yield root / "bin" / f"python{series}", place / "work"
+        yield root / "bin" / python, place / "work"

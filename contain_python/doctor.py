@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from contain_python import distribution, process
+from contain_python.compilers import compiler_identity
 from contain_python.errors import ContainError
 from contain_python.files import human_size, sorted_files
 from contain_python.model import Release
@@ -18,7 +19,6 @@ from contain_python.recipe import Recipe
 from contain_python.toolchain import (
     Missing,
     Need,
-    compiler_identity,
     missing,
     needs,
     usual_header,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-from contain_python import making, profiles, toolchain
+from contain_python import bolting, compilers, making, profiles, toolchain, tuning
 from contain_python.files import sha256
 from contain_python.keeping import Inputs, code_of, digest, tool_fingerprint
 from contain_python.model import (
@@ -104,7 +104,7 @@ class BuildInputs:
     @functools.cached_property
     def compiler(self) -> str:
         """Return the exact compiler build."""
-        return toolchain.compiler_identity(self.request.recipe)
+        return compilers.compiler_identity(self.request.recipe)
 
     @functools.cached_property
     def machine(self) -> str:
@@ -172,7 +172,7 @@ class BuildInputs:
 
     def _configure(self) -> Inputs:
         return {
-            "code": code_of(configure),
+            "code": code_of(configure, tuning),
             "compiler": self.compiler,
             "packages": self.packages,
             "configure line": self.configure_line,
@@ -181,7 +181,7 @@ class BuildInputs:
     def _make(self) -> Inputs:
         profile = self.profile.sha256 if self.profile else "none"
         return {
-            "code": code_of(make, making, train),
+            "code": code_of(make, making, train, bolting),
             "make line": making.make_argv(0),
             "optional modules": self.request.recipe.modules.optional,
             "profile": profile if self.request.wants_profile else "not wanted",

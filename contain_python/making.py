@@ -19,7 +19,11 @@ _UNWANTED = ("-o", "Programs/_testembed")
 
 #: Read by every make before its Makefile. The program that freezes modules is thrown away: it is
 #: linked from the same objects as _bootstrap_python is upstream, without LTO and its minute.
-_EXTRA = "Programs/_freeze_module: override PY_CORE_LDFLAGS = $(PY_LDFLAGS_NOLTO)\n"
+_EXTRA = """\
+Programs/_freeze_module: override PY_CORE_LDFLAGS = $(PY_LDFLAGS_NOLTO)
+contain-python-train:
+\t./$(BUILDPYTHON) $(PROFILE_TASK)
+"""
 
 
 def make_argv(jobs: int) -> tuple[str, ...]:
@@ -34,6 +38,16 @@ def train_argv(jobs: int, generate: str) -> tuple[str, ...]:
     # Code is instrumented before LTO sees it, so this pass does without: its counters are the
     # same and it takes half the time.
     return (*make_argv(jobs), f"PGO_PROF_GEN_FLAG={generate} -fno-lto", "profile-run-stamp")
+
+
+def train_again_argv(jobs: int) -> tuple[str, ...]:
+    """Return the make line that runs the training task with what is built."""
+    return (*make_argv(jobs), "contain-python-train")
+
+
+def clean_argv(jobs: int) -> tuple[str, ...]:
+    """Return the make line that removes what was built, but not the counters."""
+    return (*make_argv(jobs), "clean-retain-profile")
 
 
 def instrumenting_flags(makefile: str) -> str:

@@ -98,6 +98,16 @@ class ConfiguredTree:
     compiler: str
     extensions: tuple[str, ...]
 
+    @property
+    def python(self) -> str:
+        """Return the interpreter's name, which the standard library's directory has too."""
+        return f"python{self.source.release.series}{self.abiflags}"
+
+    @property
+    def abiflags(self) -> str:
+        """Return what sys.abiflags will be: "t" with free threading."""
+        return "t" if "--disable-gil" in self.command else ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ProfileKey:
@@ -157,12 +167,12 @@ class Prefix:
     @property
     def executable(self) -> Path:
         """Return the interpreter inside `root`."""
-        return self.root / "bin" / f"python{self.release.series}"
+        return self.root / "bin" / self.built.configured.python
 
     @property
     def stdlib(self) -> Path:
         """Return the standard library's directory inside `root`."""
-        return self.root / "lib" / f"python{self.release.series}"
+        return self.root / "lib" / self.built.configured.python
 
 
 @dataclass(frozen=True, kw_only=True)

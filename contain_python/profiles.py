@@ -28,6 +28,7 @@ ENDING = ".profile.tar.zst"
 
 _KEY = "profile.json"
 _CLANG = "code.profclangd"
+_BOLT = "python.fdata"
 #: 3.11 compiles extensions into a directory that repeats the source's own path.
 _SOURCE = "@source@"
 _LEVEL = 19
@@ -131,7 +132,11 @@ def compiler_name(identity: str) -> str:
 
 
 def _recorded_files(root: Path) -> list[Path]:
-    return [path for path in sorted_files(root) if path.suffix == ".gcda" or path.name == _CLANG]
+    return [
+        path
+        for path in sorted_files(root)
+        if path.suffix == ".gcda" or path.name in (_CLANG, _BOLT)
+    ]
 
 
 def _archive(root: Path, key: ProfileKey, files: list[Path]) -> bytes:

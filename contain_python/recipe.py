@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from contain_python.errors import RecipeError, UsageError
 from contain_python.model import FLAVOURS, FlavourName
-from contain_python.structure import structure
+from contain_python.structure import structure, unstructure
 
 Optimize = Literal["none", "lto", "pgo", "pgo+lto"]
 Format = Literal["zst", "xz", "gz"]
@@ -46,6 +47,22 @@ class Compiler:
     ldflags: tuple[str, ...] = ()
     configure: tuple[str, ...] = ()
     ccache: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """`[tuning]`: what shapes the interpreter's code beside `optimize` (docs/tuning.md).
+
+    `bolt` names the program, such as llvm-bolt-19; without a name BOLT is not used.
+    """
+
+    lto: Literal["full", "thin"] = "full"
+    training: Literal["upstream", "extended", "workloads"] = "upstream"
+    cpu: Literal["", "x86-64-v2", "x86-64-v3"] = ""
+    interpreter: Literal["goto", "tail-call"] = "goto"
+    threading: Literal["gil", "free"] = "gil"
+    jit: Literal["no", "yes", "yes-off"] = "no"
+    bolt: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +181,7 @@ class Recipe:
     root: Path = field(default=Path())
     build: Build = field(default_factory=Build)
     compiler: Compiler = field(default_factory=Compiler)
+    tuning: Tuning = field(default_factory=Tuning)
     modules: Modules = field(default_factory=Modules)
     download: Download = field(default_factory=Download)
     strip: Strip = field(default_factory=Strip)
@@ -216,6 +234,33 @@ def parse_recipe(data: dict[str, object], path: Path) -> Recipe:
     for leftover in recipe.wheels.prune:
         _check_paths(leftover.name, leftover.paths)
     return recipe
+
+
+def overridden(recipe: Recipe, words: str) -> Recipe:
+    """Return the recipe with other values: "tuning.cpu=x86-64-v3 compiler.cflags=['-O2']".
+
+    A value is TOML, or else a string as it stands. Raises UsageError or RecipeError.
+    """
+    data = unstructure(recipe)
+    del data["root"]
+    for word in shlex.split(words):
+        name, equals, value = word.partition("=")
+        table, dot, key = name.partition(".")
+        if not (equals and dot and isinstance(data.get(table, {}), dict)):
+            raise UsageError(
+                f"--set cannot be {word!r}",
+                expected="TABLE.KEY=VALUE, as tuning.cpu=x86-64-v3",
+                remedy="docs/contain-toml.md lists tables and keys",
+            )
+        data.setdefault(table, {})[key] = _toml_value(value)
+    return parse_recipe(data, recipe.root / "--set")
+
+
+def _toml_value(text: str) -> object:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 def check_prefix(prefix: str) -> None:

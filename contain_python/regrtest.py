@@ -69,12 +69,12 @@ def read_explanations(path: Path) -> tuple[Explanation, ...]:
     return structure(_ExplanationFile, data, path.name).failure
 
 
-def lay_tests(library: Path, relocated: Path, root: Path, series: str) -> None:
+def lay_tests(library: Path, relocated: Path, root: Path, python: str) -> None:
     """Lay the release's tests (from `library`, its Lib) into a prefix.
 
     With them come the extension modules that only tests use, from the tree that still has them.
     """
-    stdlib = f"lib/python{series}"
+    stdlib = f"lib/{python}"
     for folder in ("test", "ctypes/test", "distutils/tests", "unittest/test", "lib2to3/tests"):
         tests = library / folder
         if tests.is_dir() and (root / stdlib / folder).parent.is_dir():

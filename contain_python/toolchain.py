@@ -12,7 +12,7 @@ import shlex
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -20,10 +20,9 @@ from typing import Literal
 
 from packaging.specifiers import SpecifierSet
 
-from contain_python import distribution, process
+from contain_python import distribution, process, tuning
 from contain_python.distribution import (
     Packages,
-    distribution_package_of,
     installed_versions,
     merged,
 )
@@ -131,9 +130,17 @@ def needs(recipe: Recipe, release: Release, extra: Sequence[Extra] = ()) -> tupl
     return (
         _compiler_need(recipe.compiler.cc, "the recipe's C compiler"),
         _compiler_need(recipe.compiler.cxx, "the recipe's C++ compiler"),
+        *_tuning_needs(recipe),
         *(_tool_need(entry) for entry in tools),
         *(need for need in libraries if need),
     )
+
+
+def _tuning_needs(recipe: Recipe) -> Iterator[Need]:
+    for program in tuning.bolt_programs(recipe):
+        yield _compiler_need(program, "reorders the interpreter (tuning.bolt)")
+    if recipe.tuning.jit != "no":
+        yield _compiler_need(tuning.JIT_COMPILER, "compiles the JIT's templates (tuning.jit)")
 
 
 def _tools_here() -> list[ToolEntry]:
@@ -379,22 +386,3 @@ def install_deps(
         raise ToolchainError(failure.what, found=failure.found, remedy=failure.remedy) from failure
     check(recipe, release, extra)
     return installed
-
-
-# --- which compiler -------------------------------------------------------------------------------
-
-
-def compiler_identity(recipe: Recipe) -> str:
-    """Return the exact build of the recipe's C compiler: its own words, and its package if known.
-
-    Raises ToolchainError if there is none.
-    """
-    argv = shlex.split(recipe.compiler.cc)
-    program = shutil.which(argv[0])
-    if program is None:
-        raise ToolchainError(
-            f"there is no compiler {argv[0]}", remedy="run invoke doctor, or use --install-deps"
-        )
-    words = process.output([*argv, "--version"], error=ToolchainError).partition("\n")[0].strip()
-    package = distribution_package_of(Path(program).resolve())
-    return f"{words} [{package}]" if package else words

@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 from packaging.version import Version
 
-from contain_python import process
+from contain_python import process, tuning
+from contain_python.compilers import compiler_identity
 from contain_python.errors import ToolchainError
 from contain_python.extensions import promised, refuse_missing
 from contain_python.model import ConfiguredTree, Progress, SourceTree
 from contain_python.process import Line
 from contain_python.recipe import Recipe
-from contain_python.toolchain import compiler_identity
 from contain_python.workspace import Workspace
 
 #: Hardening of the interpreter and its own extension modules (docs/explanation.md).
@@ -56,12 +56,18 @@ def configure_argv(recipe: Recipe, tree: SourceTree, machine: str) -> tuple[str,
         "--with-system-expat=no",
         "--with-system-libmpdec=no",
         "--with-dbmliborder=gdbm",
-        "--with-lto=full" if "lto" in optimize else "--with-lto=no",
+        f"--with-lto={recipe.tuning.lto}" if "lto" in optimize else "--with-lto=no",
     ]
     if "pgo" in optimize:
         options.append("--enable-optimizations")
     disabled = [f"py_cv_module_{name}=n/a" for name in recipe.modules.disabled]
-    return (*options, *recipe.compiler.configure, *disabled, *_variables(recipe, tree, machine))
+    return (
+        *options,
+        *tuning.configure_options(recipe),
+        *recipe.compiler.configure,
+        *disabled,
+        *_variables(recipe, tree, machine),
+    )
 
 
 def _variables(recipe: Recipe, tree: SourceTree, machine: str) -> tuple[str, ...]:
@@ -79,6 +85,7 @@ def _variables(recipe: Recipe, tree: SourceTree, machine: str) -> tuple[str, ...
         *ARCHITECTURE_CFLAGS.get(architecture, ()),
         position,
         *neutral,
+        *tuning.cflags(recipe),
         *recipe.compiler.cflags,
     )
     ldflags = (
@@ -86,6 +93,7 @@ def _variables(recipe: Recipe, tree: SourceTree, machine: str) -> tuple[str, ...
         *neutral,
         "-Wl,--as-needed",
         "-Wl,--build-id=sha1",
+        *tuning.ldflags(recipe),
         *recipe.compiler.ldflags,
     )
     return (

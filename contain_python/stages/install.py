@@ -25,6 +25,7 @@ def install(recipe: Recipe, workspace: Workspace, tree: BuiltTree, on_line: Line
             _install_shared_library(tree, root)
         _install_pip(workspace, tree, root)
         (root / "bin" / "python").symlink_to("python3")
+        _link_version(tree, root)
         _normalise(root)
     return Prefix(built=tree, root=workspace.place("install") / inner, prefix=recipe.build.prefix)
 
@@ -43,20 +44,28 @@ def _make_install(workspace: Workspace, tree: BuiltTree, destdir: Path, on_line:
 
 
 def _install_shared_library(tree: BuiltTree, root: Path) -> None:
-    library = f"libpython{tree.configured.source.release.series}.so"
+    library = f"lib{tree.configured.python}.so"
     built = tree.configured.source.root / f"{library}.1.0"
     shutil.copyfile(built, root / "lib" / built.name)
     (root / "lib" / library).symlink_to(built.name)
 
 
 def _install_pip(workspace: Workspace, tree: BuiltTree, root: Path) -> None:
-    python = root / "bin" / f"python{tree.configured.source.release.series}"
+    python = root / "bin" / tree.configured.python
     process.run(
         [python, "-I", "-B", "-m", "ensurepip", "--default-pip"],
         cwd=root,
         log=workspace.log("install"),
         environment=_environment(tree),
     )
+
+
+def _link_version(tree: BuiltTree, root: Path) -> None:
+    """Make python3.14 a link to python3.14t; upstream's hard link would be packed twice."""
+    plain = root / "bin" / f"python{tree.configured.source.release.series}"
+    if plain.name != tree.configured.python:
+        plain.unlink(missing_ok=True)
+        plain.symlink_to(tree.configured.python)
 
 
 def _environment(tree: BuiltTree) -> dict[str, str]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from contain_python import process, profiles
+from contain_python import bolting, process, profiles
 from contain_python.errors import CompileError
 from contain_python.extensions import refuse_missing
 from contain_python.findings import counted
@@ -75,8 +75,10 @@ def make(  # noqa: PLR0913  the stage's inputs and its two listeners
         _refuse_half(profile, refused, log)
         raise
     _refuse_half(profile, refused, log)
+    if recipe.tuning.bolt:
+        bolting.reorder(recipe, root, log)
     if recipe.build.libpython == "both":
-        shared = shared_library_argv(command, tree.source.release.series)
+        shared = shared_library_argv(command, tree.python)
         process.run(shared, cwd=root, log=log, environment=environment)
     refuse_missing(recipe, tree.source.release, set(absent_modules(root, tree.extensions)))
     return BuiltTree(configured=tree, make_command=command, profile=profile)
@@ -96,9 +98,9 @@ def _refuse_half(profile: Profile | None, lines: list[str], log: Path) -> None:
     )
 
 
-def shared_library_argv(command: tuple[str, ...], series: str) -> tuple[str, ...]:
+def shared_library_argv(command: tuple[str, ...], python: str) -> tuple[str, ...]:
     """Return the make line that links libpython3.x.so from the objects of the executable."""
-    library = f"libpython{series}.so"
+    library = f"lib{python}.so"
     return (
         *command,
         library,

@@ -102,17 +102,21 @@ def make_writable(dist: Path) -> None:
         ) from problem
 
 
-def artifact_name(verified: Verified, kind: str) -> str:
+def artifact_name(recipe: Recipe, verified: Verified, kind: str) -> str:
     """Return the name of a tarball without its ending: python-3.13.15-linux-x86_64-runtime."""
     configured = verified.archives.flavours.runtime.built.configured
+    version = f"{configured.source.release.version}{configured.abiflags}"
     architecture = configured.machine.split("-")[0]
-    return f"python-{configured.source.release.version}-linux-{architecture}-{kind}"
+    if recipe.tuning.cpu:
+        # Told in the name: it runs on some machines of the architecture only.
+        architecture += f"_{recipe.tuning.cpu.rpartition('-')[2]}"
+    return f"python-{version}-linux-{architecture}-{kind}"
 
 
 def _pack_one(recipe: Recipe, workspace: Workspace, verified: Verified, item: Archive) -> _Ready:
     method = method_for(recipe.pack.format, item.kind)
     source, record = _compressed(workspace, item, method)
-    name = artifact_name(verified, item.kind)
+    name = artifact_name(recipe, verified, item.kind)
     artifact = Artifact(
         kind=item.kind,
         path=workspace.dist / f"{name}.tar.{method.form}",

@@ -71,18 +71,18 @@ class _Rewriter:
     def __init__(self, root: Path, installed: Prefix) -> None:
         self.root = root
         self.prefix = installed.prefix
-        self.series = installed.release.series
+        self.python = installed.built.configured.python
         self.build = str(installed.source.root)
         self.source_name = installed.release.source_name
         self.ledger = Ledger("relocate")
 
     def run(self) -> None:
-        library = self.root / "lib" / f"python{self.series}"
+        library = self.root / "lib" / self.python
         self._each(library.glob("_sysconfigdata_*.py"), "sysconfig", self._sysconfigdata)
         self._each(library.glob("config-*/Makefile"), "makefile", self._makefile)
         self._each(library.glob("build-details.json"), "build-details", self._build_details)
         self._each((self.root / "lib/pkgconfig").glob("*.pc"), "pkg-config", self._pkg_config)
-        self._each(self.root.glob(f"bin/python{self.series}-config"), "config", self._config)
+        self._each(self.root.glob(f"bin/{self.python}-config"), "config", self._config)
         for path in sorted(library.glob("_sysconfig_vars_*.json")):
             self.ledger.remove(
                 self.root,
@@ -151,9 +151,9 @@ class _Rewriter:
             if not match:
                 continue
             if path.parent.name == "bin":
-                first = _LAUNCHER.format(python=f"python{self.series}")
+                first = _LAUNCHER.format(python=self.python)
             else:
-                first = f"#!/usr/bin/env python{self.series}\n"
+                first = f"#!/usr/bin/env {self.python}\n"
             body = path.read_bytes()[match.end() :].decode()
             self._replace(path, "shebang", first + body)
 
@@ -173,7 +173,7 @@ def shebang_of(prefix: str) -> re.Pattern[bytes]:
 
     pip names the interpreter that ran it, and through /bin/sh if the path is long or has spaces.
     """
-    python = re.escape(f"{prefix}/bin/python".encode()) + rb"[\d.]*"
+    python = re.escape(f"{prefix}/bin/python".encode()) + rb"[\d.]*t?"
     direct = rb"#![^\s\"]*" + python + rb"(?: [^\n]*)?\n"
     through_shell = rb"#!/bin/sh\n'''exec' [^\n]*" + python + rb"[\" ][^\n]*\n' '''\n"
     return re.compile(direct + rb"|" + through_shell)

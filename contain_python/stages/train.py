@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
-from contain_python import process, profiles
+from contain_python import bolting, process, profiles, tuning
+from contain_python.files import write_whole
 from contain_python.make_progress import Passes
 from contain_python.making import (
     begin,
+    clean_argv,
     end,
     instrumenting_flags,
+    make_argv,
     make_environment,
+    train_again_argv,
     train_argv,
 )
 from contain_python.model import ConfiguredTree, Profile, ProfileKey, Progress
@@ -45,14 +50,28 @@ def train(  # noqa: PLR0913  the stage's inputs and its two listeners
             progress(passes.progress())
 
     begin(root)
-    process.run(
-        train_argv(jobs, instrumenting_flags(makefile)),
-        cwd=root,
-        log=workspace.log("train"),
-        environment=make_environment(recipe, workspace, tree),
-        on_line=watch,
-    )
+    _lay_task(recipe, root)
+    log, environment = workspace.log("train"), make_environment(recipe, workspace, tree)
+
+    def run(command: tuple[str, ...]) -> None:
+        process.run(command, cwd=root, log=log, environment=environment, on_line=watch)
+
+    run(train_argv(jobs, instrumenting_flags(makefile)))
+    if recipe.tuning.bolt:
+        # What BOLT counts are the branches of the very executable that it will reorder.
+        run(make_argv(jobs))
+        bolting.instrument(recipe, root, log)
+        run(train_again_argv(jobs))
+        bolting.collect(recipe, root, log)
+        run(clean_argv(jobs))
     profile = profiles.record(root, key, store)
     profiles.remove(root)
     end(root)
     return profile
+
+
+def _lay_task(recipe: Recipe, root: Path) -> None:
+    """Put a training task of our own where configure was told that it is."""
+    if tuning.training_task(recipe).startswith(tuning.TASK_FOLDER):
+        name, content = tuning.task_file()
+        write_whole(root / tuning.TASK_FOLDER / name, content)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from packaging.utils import parse_wheel_filename
 
+from contain_python.compilers import compiler_identity
 from contain_python.console import Console
 from contain_python.distribution import development_packages
 from contain_python.errors import CompileError, UsageError
@@ -20,7 +21,6 @@ from contain_python.keeping import code_of, digest
 from contain_python.model import Progress
 from contain_python.recipe import Recipe, find_recipe, read_recipe
 from contain_python.structure import unstructure
-from contain_python.toolchain import compiler_identity
 from contain_python.wheels import building, interpreter, keeping, repairing, sources
 from contain_python.wheels.interpreter import Interpreter
 from contain_python.wheels.model import LOCK, MANIFEST, Pin, Wheel, Wheelhouse, read_wheelhouse

@@ -9,6 +9,7 @@ import pytest
 from values import a_release
 
 from contain_python import distribution, toolchain
+from contain_python.compilers import compiler_identity
 from contain_python.errors import ToolchainError
 from contain_python.model import Release
 from contain_python.recipe import Compiler, Modules, Recipe
@@ -202,10 +203,10 @@ def test_package_commands_for_modules() -> None:
 
 def test_compiler_identity_names_the_build() -> None:
     """The compiler is identified by its own words; a missing one is an error."""
-    words = toolchain.compiler_identity(recipe())
+    words = compiler_identity(recipe())
     assert words.startswith("gcc (")
     with pytest.raises(ToolchainError, match="there is no compiler no-such-cc"):
-        toolchain.compiler_identity(recipe("no-such-cc"))
+        compiler_identity(recipe("no-such-cc"))
 
 
 def test_nothing_missing_installs_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,38 @@
+"""Which exact programs compile: what a profile, and the cache, depend on."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from pathlib import Path
+
+from contain_python import process, tuning
+from contain_python.distribution import distribution_package_of
+from contain_python.errors import ToolchainError
+from contain_python.recipe import Recipe
+
+
+def compiler_identity(recipe: Recipe) -> str:
+    """Return the exact build of the recipe's C compiler: its own words, and its package if known.
+
+    Where BOLT has the last word, its build too. Raises ToolchainError if there is none.
+    """
+    argv = shlex.split(recipe.compiler.cc)
+    words = process.output([_program(argv[0]), *argv[1:], "--version"], error=ToolchainError)
+    told = [words.partition("\n")[0].strip() + _package(argv[0])]
+    told += [f"{program}{_package(program)}" for program in tuning.bolt_programs(recipe)[:1]]
+    return " and ".join(told)
+
+
+def _program(name: str) -> str:
+    program = shutil.which(name)
+    if program:
+        return program
+    raise ToolchainError(
+        f"there is no program {name}", remedy="run invoke doctor, or use --install-deps"
+    )
+
+
+def _package(name: str) -> str:
+    package = distribution_package_of(Path(_program(name)).resolve())
+    return f" [{package}]" if package else ""

@@ -1,0 +1,173 @@
+"""What `[tuning]` means to configure and to the compilers, and where it cannot be had."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+import shlex
+from importlib import resources
+
+from packaging.version import Version
+
+from contain_python import process
+from contain_python.errors import UsageError
+from contain_python.model import Release
+from contain_python.recipe import Recipe
+
+#: Where a training task of our own lies in the source tree; its name tells what is in it.
+TASK_FOLDER = "Tools/contain-python"
+
+#: The first releases that have each choice.
+_SINCE = {
+    "interpreter": Version("3.14a1"),
+    "threading": Version("3.13a1"),
+    "jit": Version("3.14a1"),
+}
+
+#: What CPython 3.14's JIT is compiled with: this very version, whatever compiles the rest.
+JIT_COMPILER = "clang-19"
+
+#: LLVM's BOLT cannot follow a computed goto in code that may lie anywhere (as of LLVM 19).
+BOLT_LEAVES_ALONE = "_PyEval_EvalFrameDefault,sre_ucs1_match/1,sre_ucs2_match/1,sre_ucs4_match/1"
+
+
+def is_clang(recipe: Recipe) -> bool:
+    """Return whether the recipe's compiler is clang."""
+    return "clang" in shlex.split(recipe.compiler.cc)[0]
+
+
+def configure_options(recipe: Recipe) -> tuple[str, ...]:
+    """Return the options of configure that the recipe's tuning asks for."""
+    tuning = recipe.tuning
+    options = []
+    if tuning.interpreter == "tail-call":
+        options.append("--with-tail-call-interp")
+    if tuning.threading == "free":
+        options.append("--disable-gil")
+    if tuning.jit != "no":
+        options.append(f"--enable-experimental-jit={tuning.jit}")
+    task = training_task(recipe)
+    if task:
+        options.append(f"PROFILE_TASK={task}")
+    if is_clang(recipe):
+        options += _llvm_variables(recipe.compiler.cc)
+    return tuple(options)
+
+
+@functools.cache
+def _llvm_variables(cc: str) -> tuple[str, ...]:
+    """Return clang's own tools: configure would take whichever version comes first on PATH."""
+    program = shlex.split(cc)[0]
+    return tuple(
+        f"{variable}={process.output([program, f'-print-prog-name={name}']).strip()}"
+        for variable, name in (("LLVM_AR", "llvm-ar"), ("LLVM_PROFDATA", "llvm-profdata"))
+    )
+
+
+def training_task(recipe: Recipe) -> str:
+    """Return the task that trains a profile, as configure is told; nothing for upstream's own."""
+    if "pgo" not in recipe.build.optimize or recipe.tuning.training == "upstream":
+        return ""
+    if recipe.tuning.training == "extended":
+        return "-m test --pgo-extended --timeout=1200"
+    return f"{TASK_FOLDER}/{task_file()[0]}"
+
+
+def task_file() -> tuple[str, bytes]:
+    """Return the name and the content of our training task, which runs upstream's before its own.
+
+    The name carries the content's hash: another task is another profile.
+    """
+    content = resources.files("contain_python").joinpath("probes/workloads.py").read_bytes()
+    return f"workloads-{hashlib.sha256(content).hexdigest()[:16]}.py", content
+
+
+def cflags(recipe: Recipe) -> tuple[str, ...]:
+    """Return the compiler's flags that the recipe's tuning asks for."""
+    tuning = recipe.tuning
+    flags = [f"-march={tuning.cpu}"] if tuning.cpu else []
+    if tuning.bolt and not is_clang(recipe):
+        # BOLT needs functions whole.
+        flags.append("-fno-reorder-blocks-and-partition")
+    return tuple(flags)
+
+
+def ldflags(recipe: Recipe) -> tuple[str, ...]:
+    """Return the linker's flags that the recipe's tuning asks for."""
+    tuning = recipe.tuning
+    flags = []
+    if is_clang(recipe):
+        # GNU ld would need a plugin for clang's LTO.
+        flags.append("-fuse-ld=lld")
+    if tuning.cpu:
+        # Without this mark the loader starts it on an older processor, where it dies of SIGILL.
+        flags.append(f"-Wl,-z,{tuning.cpu}")
+    if tuning.bolt:
+        flags.append("-Wl,--emit-relocs")
+    return tuple(flags)
+
+
+def bolt_programs(recipe: Recipe) -> tuple[str, ...]:
+    """Return the commands that BOLT consists of; none without it."""
+    bolt = recipe.tuning.bolt
+    return (bolt, bolt.replace("llvm-bolt", "merge-fdata")) if bolt else ()
+
+
+def refuse_impossible(recipe: Recipe, release: Release, machine: str, compiler: str) -> None:
+    """Raise UsageError for what the release, the machine or the compiler cannot have.
+
+    `machine` is the compiler's target, `compiler` what it says of itself.
+    """
+    tuning = recipe.tuning
+    wanted = {
+        "interpreter": tuning.interpreter != "goto",
+        "threading": tuning.threading != "gil",
+        "jit": tuning.jit != "no",
+    }
+    for key, first in _SINCE.items():
+        if wanted[key] and release.parsed < first:
+            raise UsageError(
+                f"CPython {release.version} does not have tuning.{key} = {getattr(tuning, key)!r}",
+                expected=f"CPython {first.release[0]}.{first.release[1]} or later",
+                remedy=f"take {key} out of [tuning], or build another release",
+            )
+    for problem, remedy in _conflicts(recipe, machine, compiler):
+        raise UsageError(problem, remedy=remedy)
+
+
+def _conflicts(recipe: Recipe, machine: str, compiler: str) -> list[tuple[str, str]]:
+    """Return what does not go together, each with what to do."""
+    tuning, clang = recipe.tuning, is_clang(recipe)
+    intel = machine.startswith("x86_64-")
+    found = []
+    if tuning.lto == "thin" and not clang:
+        found.append(("thin LTO is clang's", 'set compiler.cc to clang-19, or lto = "full"'))
+    if tuning.interpreter == "tail-call" and _major(compiler) < (19 if clang else 15):
+        found.append(
+            (
+                f"{compiler} cannot compile the tail-calling interpreter",
+                "it needs clang 19 or gcc 15: set compiler.cc and compiler.cxx",
+            )
+        )
+    if tuning.jit != "no" and tuning.threading == "free":
+        found.append(("the JIT does not go with free threading", "choose one of them"))
+    if tuning.cpu and not intel:
+        found.append((f"{machine} has no {tuning.cpu}", 'set cpu = ""'))
+    if tuning.cpu and clang:
+        found.append(
+            (
+                "lld, which clang links with, cannot mark a file as needing a newer processor",
+                "compile with gcc, or without tuning.cpu",
+            )
+        )
+    if tuning.bolt and not intel:
+        found.append((f"BOLT is only tried on x86_64, not on {machine}", 'set bolt = ""'))
+    if tuning.bolt and "pgo" not in recipe.build.optimize:
+        found.append(("BOLT follows a profile", "set optimize to pgo or pgo+lto"))
+    return found
+
+
+def _major(compiler: str) -> int:
+    match = re.search(r"(\d+)\.\d+", re.sub(r"\([^)]*\)", "", compiler))
+    return int(match[1]) if match else 0
