@@ -25,6 +25,7 @@ from contain_python import (
     rebuilding,
     reproducibility,
 )
+from contain_python.bench_tasks import OFFERS as BENCH_OFFERS
 from contain_python.console import Console
 from contain_python.container_tasks import OFFERS as CONTAINER_OFFERS
 from contain_python.errors import ContainError, InterruptedBuild, PackError, UsageError
@@ -287,7 +288,9 @@ def collection(argv: list[str]) -> Collection:
             help={"flavour": "runtime or builder", "tests": 'only these, as "test_os test_ssl"'},
         )
     )
-    tasks += [_offered_task(offer, argv) for offer in (*CONTAINER_OFFERS, *WHEEL_OFFERS)]
+    tasks += [
+        _offered_task(offer, argv) for offer in (*CONTAINER_OFFERS, *WHEEL_OFFERS, *BENCH_OFFERS)
+    ]
     namespace = Collection()
     for item in tasks:
         namespace.add_task(item, default=item.name == "build-python")

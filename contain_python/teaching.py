@@ -182,6 +182,17 @@ invoke bake --pythons "3.13 3.14" --registry registry.example.org/base > docker-
 docker buildx bake --file docker-bake.json --push
 
 Your BuildKit builders (remote, Kubernetes) do the work; nothing of that is this tool's.""",
+    "bench": """
+
+invoke bench                                       this recipe's build beside the official image's
+invoke bench --against "official standalone /usr/bin/python3.13"
+invoke bench --against "no-bolt x86-64-v3" --programs all --rounds 10
+invoke bench --subject /opt/a/bin/python3 --against /opt/b/bin/python3 --programs none
+
+What has no path is built here: "official" as the Docker image's recipe does, "standalone" with
+python-build-standalone's choices; or another choice of this recipe's: bolt, tail-call, clang, jit,
+free-threaded and more (contain_python/bench/choices.toml). Everything is measured in rounds, each
+thing on one interpreter after the other, so that what disturbs the machine disturbs all alike.""",
     "deploy": """
 
 invoke deploy dist/NAME-builder.tar.zst            to its prefix on this machine

@@ -1,0 +1,1 @@
+"""Benchmarks: interpreters beside each other in one run."""

@@ -1,0 +1,283 @@
+"""The task: who is compared, measured beside each other, told as a table and kept as JSON."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import platform
+import tempfile
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+
+from contain_python import commands
+from contain_python.bench import baselines, contenders, programs, running, startup
+from contain_python.bench.model import Contender, Facts, Ratio, Summary
+from contain_python.bench.programs import Program
+from contain_python.bench.running import Measured
+from contain_python.bench.startup import Start
+from contain_python.console import Console
+from contain_python.errors import UsageError
+from contain_python.extraction import extract
+from contain_python.files import human_size, whole_directory, write_whole
+from contain_python.model import Progress
+from contain_python.recipe import read_recipe
+from contain_python.releases import read_lock
+from contain_python.request import Request
+from contain_python.stages import download
+from contain_python.structure import structure, unstructure
+
+OURS = "ours"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Another set of values of the recipe, by name (choices.toml)."""
+
+    name: str
+    what: str
+    set: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Choices:
+    choice: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What the command line asks for."""
+
+    against: str = "official"
+    subject: str = ""
+    programs: str = "short"
+    imports: str = " ".join(startup.MODULES)
+    rounds: str = "5"
+    output: str = "bench"
+
+
+def choices() -> dict[str, Choice]:
+    """Return the choices by name."""
+    text = resources.files("contain_python").joinpath("bench/choices.toml").read_text("utf-8")
+    table = structure(_Choices, tomllib.loads(text), "choices.toml")
+    return {one.name: one for one in table.choice}
+
+
+def bench(wanted: Wanted, options: commands.Options, console: Console) -> None:
+    """Compare interpreters, and write `bench.json` and pyperf's files. Raises ContainError."""
+    rounds = _rounds(wanted.rounds)
+    selected = programs.select(wanted.programs) if wanted.programs != "none" else ()
+    found = _contenders(wanted, options, console)
+    reference, names = found[1].name, [one.name for one in found]
+    told = tuple(contenders.facts(one) for one in found)
+    things: tuple[Start | Program, ...] = (*startup.starts(wanted.imports.split()), *selected)
+    output = Path(wanted.output).resolve()
+    with tempfile.TemporaryDirectory(prefix="contain-bench-") as folder:
+        place = Path(folder)
+        with console.stage("prepare", 1, 2):
+            inside, refused = _prepared(found, selected, place, console)
+        machine = _machine()
+        with console.stage("measure", 2, 2):
+            measured = running.measure(
+                found, inside, things, refused, rounds, place, console.progress
+            )
+    rows = running.rows(measured, reference, names)
+    summary = Summary(
+        reference=reference,
+        contenders=told,
+        machine=machine | {"load afterwards": _load()},
+        rounds=rounds,
+        rows=rows,
+        means=running.means(measured, rows, reference, names),
+        failed=tuple(sorted(measured.failed.items())),
+    )
+    _write(output, summary, measured)
+    show(summary, console)
+    console.say(f"{output}/bench.json, and pyperf's own file of each interpreter beside it")
+
+
+def _rounds(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text):
+        return int(text)
+    raise UsageError(f"--rounds cannot be {text!r}", expected="a whole number, 1 or more")
+
+
+# --- who is compared ----------------------------------------------------------------------------
+
+
+def _contenders(
+    wanted: Wanted, options: commands.Options, console: Console
+) -> tuple[Contender, ...]:
+    """Return ours, the reference, and the others. Raises UsageError for names that clash."""
+    words = wanted.against.split()
+    if not words:
+        raise UsageError("there is nothing to compare with", remedy="name it with --against")
+    found = [_resolved(word, options, console) for word in (wanted.subject or OURS, *words)]
+    names = [one.name for one in found]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(
+            f"two interpreters have the name {twice[0]}", remedy="name them: NAME=PATH"
+        )
+    return tuple(found)
+
+
+def _resolved(word: str, options: commands.Options, console: Console) -> Contender:
+    """Return an interpreter by its path, or one that is built for this: ours, or as others do."""
+    given = contenders.find(word)
+    if given:
+        return given
+    if word == OURS:
+        return _built(word, options, console)
+    known = choices()
+    if word in known:
+        other = replace(
+            options,
+            set=f"{options.set} {known[word].set}",
+            workspace=f"{options.workspace}/choices/{word}",
+            dist=f"{options.workspace}/choices/{word}/dist",
+        )
+        return _built(word, other, console)
+    return _baseline(word, known, options, console)
+
+
+def _request(options: commands.Options) -> Request:
+    recipe = commands.completed(read_recipe(Path(options.recipe)), options)
+    release = commands.chosen(read_lock(recipe.root / "releases.lock"), recipe, options)
+    return commands.requested(options, recipe, release)
+
+
+def _built(name: str, options: commands.Options, console: Console) -> Contender:
+    """Return the builder flavour of a build, which has the runtime's interpreter, and headers."""
+    console.note(f"building {name}, unless it is built")
+    commands.build_python(options, console, until="archive")
+    request = _request(options)
+    place = request.workspace.place("bench")
+    with whole_directory(place) as root:
+        extract(request.workspace.place("archives") / "builder.tar", root)
+    prefix = place / request.recipe.build.prefix.lstrip("/")
+    return Contender(name=name, executable=prefix / "bin" / "python3")
+
+
+def _baseline(
+    word: str, known: dict[str, Choice], options: commands.Options, console: Console
+) -> Contender:
+    if word not in baselines.known():
+        names = [*baselines.known(), *known]
+        raise UsageError(
+            f"there is no interpreter, baseline or choice {word!r}",
+            expected=f"a path, or one of {', '.join(names)}",
+        )
+    request = _request(options)
+    with console.stage(word, 1, 1):
+        source = download.download(
+            request.recipe,
+            request.release,
+            request.workspace.cache,
+            offline=request.offline,
+            source=request.source,
+            progress=console.progress,
+            note=console.note,
+        )
+        executable = baselines.build(
+            baselines.named(word),
+            source,
+            request.workspace.root.parent / "baselines",
+            jobs=request.jobs,
+            progress=console.progress,
+            on_line=console.line,
+        )
+    return Contender(name=word, executable=executable)
+
+
+# --- measuring and telling ----------------------------------------------------------------------
+
+
+def _prepared(
+    found: Sequence[Contender],
+    selected: tuple[programs.Program, ...],
+    place: Path,
+    console: Console,
+) -> tuple[dict[str, Contender], dict[str, str]]:
+    inside: dict[str, Contender] = {}
+    refused: dict[str, str] = {}
+    for number, contender in enumerate(found if selected else ()):
+        console.progress(Progress(fraction=number / len(found), doing=contender.name))
+        inner, lacking = programs.prepare(
+            contender, selected, place / f"venv-{number}", place / "prepare.log", console.line
+        )
+        inside[contender.name] = inner
+        refused |= {name: f"{contender.name}: {why}" for name, why in lacking.items()}
+    return inside, refused
+
+
+def _machine() -> dict[str, str]:
+    """Return what figures depend on."""
+    information = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    models = [line for line in information.splitlines() if line.startswith("model name")]
+    return {
+        "processor": models[0].partition(":")[2].strip() if models else platform.processor(),
+        "processors": str(len(os.sched_getaffinity(0))),
+        "kernel": platform.release(),
+        "C library": " ".join(platform.libc_ver()),
+        "date": dt.datetime.now(tz=dt.UTC).date().isoformat(),
+        "load before": _load(),
+    }
+
+
+def _load() -> str:
+    return f"{os.getloadavg()[0]:.2f}"
+
+
+def _write(output: Path, summary: Summary, measured: Measured) -> None:
+    """Write the summary, and the runs in pyperf's format, one file an interpreter."""
+    import pyperf  # noqa: PLC0415  it is there only with the extra "bench"
+
+    output.mkdir(parents=True, exist_ok=True)
+    write_whole(output / "bench.json", json.dumps(unstructure(summary), indent=1) + "\n")
+    for facts in summary.contenders:
+        suite = pyperf.BenchmarkSuite(
+            [
+                pyperf.Benchmark([run for runs in found[facts.name] for run in runs])
+                for found in measured.runs.values()
+                if found.get(facts.name)
+            ]
+        )
+        path = output / f"{facts.name.strip('/').replace('/', '-')}.json"
+        suite.dump(str(path), replace=True)
+
+
+def show(summary: Summary, console: Console) -> None:
+    """Show a comparison as a table: times of the reference's, and how many times as fast."""
+    console.result("bench", **unstructure(summary))
+    for facts in summary.contenders:
+        console.say(_facts_line(facts))
+    others = [one.name for one in summary.contenders if one.name != summary.reference]
+    console.say(f"\ntimes as fast as {summary.reference} (95 % interval), {summary.rounds} rounds")
+    width = max(len(row.name) for row in summary.rows)
+    console.say(f"{'':<{width}} {summary.reference:>12}" + "".join(f"{n:>24}" for n in others))
+    for row in summary.rows:
+        time = f"{row.medians[summary.reference] * 1000:.2f} ms"
+        told = "".join(f"{_ratio(row.ratios[name]):>24}" for name in others)
+        console.say(f"{row.name:<{width}} {time:>12}{told}")
+    for kind, found in summary.means.items():
+        told = "".join(f"{_ratio(found[name]):>24}" for name in others)
+        console.say(f"{f'{kind}s: geometric mean':<{width + 13}}{told}")
+    for name, why in summary.failed:
+        console.note(f"{name} is not in the means: {why}")
+
+
+def _facts_line(facts: Facts) -> str:
+    size = facts.size
+    return (
+        f"{facts.name}: CPython {facts.version}, {facts.compiler}; executable"
+        f" {human_size(size.executable)}, library {human_size(size.library)}"
+        f" ({human_size(size.byte_code)} of it byte-code)"
+    )
+
+
+def _ratio(ratio: Ratio) -> str:
+    return f"{ratio.value:.3f} ({ratio.low:.3f}-{ratio.high:.3f})"

@@ -1,0 +1,53 @@
+"""How long an interpreter takes to start, and to import what most programs import."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from contain_python.bench.model import Contender, Kind
+from contain_python.bench.spawning import spawn
+
+#: How often each is started in one round.
+STARTS = 10
+
+#: A container's file system is read-only: what has no byte-code is compiled at every start.
+_ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": "1", "LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """A way to start an interpreter, under its name."""
+
+    name: str
+    kind: Kind
+    arguments: tuple[str, ...]
+
+    def measure(self, contender: Contender) -> dict[str, list[Any]]:
+        """Return the runs of one round, by the name under which they are reported."""
+        import pyperf  # noqa: PLC0415  it is there only with the extra "bench"
+
+        environment = {**_ENVIRONMENT, **dict(contender.environment)}
+        runs = []
+        for _ in range(STARTS):
+            spawned = spawn(contender.executable, self.arguments, environment)
+            metadata = {"name": self.name, "mem_max_rss": spawned.memory, "unit": "second"}
+            run = pyperf.Run([spawned.seconds], metadata=metadata, collect_metadata=False)
+            runs.append(run)
+        return {self.name: runs}
+
+
+def starts(modules: Sequence[str]) -> tuple[Start, ...]:
+    """Return every way to start that is measured; `modules` are imported one by one."""
+    return (
+        Start(name="-c pass", kind="start-up", arguments=("-c", "pass")),
+        Start(name="-I -S -c pass", kind="start-up", arguments=("-I", "-S", "-c", "pass")),
+        *(
+            Start(name=f"import {module}", kind="import", arguments=("-c", f"import {module}"))
+            for module in modules
+        ),
+    )
+
+
+MODULES = ("asyncio", "json", "ssl", "http.client", "dataclasses", "typing")
