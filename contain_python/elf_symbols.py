@@ -14,6 +14,8 @@ from elftools.elf.gnuversions import GNUVerNeedSection, GNUVerSymSection
 from elftools.elf.sections import SymbolTableSection
 from packaging.version import InvalidVersion, Version
 
+from contain_python.elf import is_elf
+
 _GLIBC = "GLIBC_"
 #: The version index of a symbol, without the bit that says it is hidden.
 _INDEX = 0x7FFF
@@ -59,6 +61,18 @@ def versioned_imports(path: Path) -> Iterator[Import]:
             found = versions.get(index & _INDEX) if isinstance(index, int) else None
             if symbol["st_shndx"] == "SHN_UNDEF" and found:
                 yield Import(symbol=str(symbol.name), version=found[0], library=found[1])
+
+
+def exported(path: Path) -> Iterator[str]:
+    """Yield the symbols that an ELF file offers to others; none of any other file."""
+    if not is_elf(path):
+        return
+    with path.open("rb") as stream:
+        names = ELFFile(stream).get_section_by_name(".dynsym")
+        if isinstance(names, SymbolTableSection):
+            for symbol in names.iter_symbols():
+                if symbol["st_shndx"] != "SHN_UNDEF" and symbol.name:
+                    yield str(symbol.name)
 
 
 def _versions(section: GNUVerNeedSection) -> Iterator[tuple[int, tuple[str, str]]]:

@@ -157,10 +157,11 @@ class BuildInputs:
             # What verify and modules say is told in each flavour (identity.py).
             "prune": lambda: {"prune rules": recipe.prune, **self._judged()},
             "archive": lambda: {"tool": self.tool},
-            "verify": self._judged,
+            "verify": lambda: {**self._judged(), "budget": recipe.budget},
             "pack": lambda: {
                 "tool": self.tool,
                 "format": recipe.pack.format,
+                "budget": recipe.budget,
                 "compressors": compressors(),
                 "dist": str(self.request.workspace.dist),
             },

@@ -10,6 +10,7 @@ from pathlib import Path
 from contain_python.files import write_whole
 from contain_python.model import ConfiguredTree
 from contain_python.recipe import Recipe
+from contain_python.tuning import is_clang
 from contain_python.workspace import Workspace
 
 _BEGUN = ".contain-python-make"
@@ -23,6 +24,14 @@ _EXTRA = """\
 Programs/_freeze_module: override PY_CORE_LDFLAGS = $(PY_LDFLAGS_NOLTO)
 contain-python-train:
 \t./$(BUILDPYTHON) $(PROFILE_TASK)
+"""
+
+
+#: clang's profile goes by the names of functions, and the main of these, which are thrown away, is
+#: not the one that was trained.
+_EXTRA_CLANG = """\
+Programs/_bootstrap_python.o Programs/_freeze_module.o: override CFLAGS_NODIST += \
+  -fno-profile-instr-use
 """
 
 
@@ -74,7 +83,7 @@ def end(root: Path) -> None:
 def make_environment(recipe: Recipe, workspace: Workspace, tree: ConfiguredTree) -> dict[str, str]:
     """Return the environment of make in a tree, and write what it names there."""
     extra = tree.source.root / ".contain-python.mk"
-    write_whole(extra, _EXTRA)
+    write_whole(extra, _EXTRA + (_EXTRA_CLANG if is_clang(recipe) else ""))
     environment = {"SOURCE_DATE_EPOCH": str(tree.source.epoch), "MAKEFILES": str(extra)}
     if not recipe.modules.optional:
         # Upstream only reports an extension that does not build: end at once, with its error.

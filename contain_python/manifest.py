@@ -54,7 +54,7 @@ def manifest_text(
         "compressors": compressors(),
         "tarball": tarball,
         "tar": {"sha256": item.sha256, "size": item.size},
-        "files": _files(item),
+        "files": file_rows(item),
     }
     if item.kind in ("runtime", "builder"):
         name: FlavourName = "runtime" if item.kind == "runtime" else "builder"
@@ -100,7 +100,8 @@ def _neutral(command: tuple[str, ...], prefix: Prefix) -> list[str]:
     return [word.replace(str(prefix.source.root), prefix.release.source_name) for word in command]
 
 
-def _files(item: Archive) -> list[dict[str, Any]]:
+def file_rows(item: Archive) -> list[dict[str, Any]]:
+    """Return every member of an archive, with its hash."""
     rows: list[dict[str, Any]] = []
     with tarfile.open(item.path) as tar:
         for member in tar:

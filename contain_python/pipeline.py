@@ -8,12 +8,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from contain_python import prefixes, profiles
+from contain_python import budget, prefixes, profiles
+from contain_python.artifacts import files_of
 from contain_python.checks.modules import public_modules
 from contain_python.console import Console
 from contain_python.files import remove_tree
 from contain_python.keeping import digest
 from contain_python.making import was_begun
+from contain_python.manifest import file_rows
 from contain_python.model import (
     FLAVOURS,
     Archives,
@@ -297,6 +299,8 @@ def _prune(request: Request, steps: Steps, compiled: Prefix, debug: Path) -> Fla
 
 def _verify(request: Request, console: Console, archives: Archives) -> Verified:
     runtime, builder = (_judge(request, console, archives, name) for name in FLAVOURS)
+    for name in FLAVOURS:
+        _refuse_excess(request, archives, name)
     return Verified(archives=archives, runtime=runtime, builder=builder)
 
 
@@ -321,8 +325,20 @@ def _judge(
         build_paths=tuple({str(request.workspace.root), str(prefix.source.root.parent)}),
     ) as subject:
         results = verify.judge(subject, rules, console.progress)
+        if name == "runtime":
+            budget.refuse_slow_start(recipe.budget, subject.executable)
     show_results(console, name, results)
     return results
+
+
+def _refuse_excess(request: Request, archives: Archives, name: FlavourName) -> None:
+    """Raise CheckError if a flavour weighs more than the recipe allows."""
+    rows = file_rows(archives.of(name))
+    prefix = archives.flavours.prefix(name)
+    before = request.workspace.dist / (
+        pack.artifact_name(request.recipe, archives.flavours, name) + ".json"
+    )
+    budget.refuse_unpacked(request.recipe.budget, name, files_of(rows, prefix.prefix), before)
 
 
 def _pack(request: Request, steps: Steps, verified: Verified) -> tuple[Artifact, ...]:

@@ -168,6 +168,31 @@ class Wheels:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Limit:
+    """What a flavour may weigh: bytes of its tarball, and of its files; 0 is no limit."""
+
+    packed: int = 0
+    unpacked: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartUp:
+    """How long the runtime flavour may take to start: `ratio` times what `than` takes."""
+
+    than: str = ""
+    ratio: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """`[budget]`: what fails the build when it is exceeded."""
+
+    runtime: Limit = field(default_factory=Limit)
+    builder: Limit = field(default_factory=Limit)
+    start_up: StartUp = field(default_factory=StartUp)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pack:
     """`[pack]`: the compression of the tarballs."""
 
@@ -188,6 +213,7 @@ class Recipe:
     prune: tuple[Rule, ...] = ()
     verify: Verify = field(default_factory=Verify)
     pack: Pack = field(default_factory=Pack)
+    budget: Budget = field(default_factory=Budget)
     wheels: Wheels = field(default_factory=Wheels)
     profile: tuple[NamedProfile, ...] = ()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contain_python.bench.model import Contender, Kind
-from contain_python.bench.spawning import spawn
+from contain_python.spawning import spawn
 
 #: How often each is started in one round.
 STARTS = 10

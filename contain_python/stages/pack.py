@@ -20,13 +20,15 @@ from pathlib import Path
 from typing import IO
 
 from contain_python import compression
+from contain_python.artifacts import files_of
+from contain_python.budget import refuse_packed
 from contain_python.compression import Method, compress, method_for
 from contain_python.errors import PackError, RecipeError
 from contain_python.extraction import DAMAGE, decompressed
 from contain_python.files import Pending, leavings, pending_file, remove_tree, sha256, write_whole
 from contain_python.keeping import code_of, digest
 from contain_python.manifest import manifest_text
-from contain_python.model import Archive, Artifact, Progress, Verified
+from contain_python.model import Archive, Artifact, Flavours, Progress, Verified
 from contain_python.process import cpu_count
 from contain_python.recipe import Recipe
 from contain_python.structure import structure, unstructure
@@ -83,9 +85,23 @@ def pack(
             made = future.result()
             progress(Progress(fraction=done / len(order), doing=made.artifact.path.name))
             ready[made.artifact.kind] = made
+    for item in archives:
+        _refuse_excess(recipe, ready[item.kind])
     publish(workspace.dist, [ready[item.kind] for item in archives])
     _clear(workspace, archives)
     return tuple(ready[item.kind].artifact for item in archives)
+
+
+def _refuse_excess(recipe: Recipe, one: _Ready) -> None:
+    """Raise CheckError before anything is published that exceeds the recipe's budget."""
+    data = json.loads(one.manifest)
+    refuse_packed(
+        recipe.budget,
+        one.artifact.kind,
+        one.artifact.size,
+        files_of(data["files"], data["prefix"]),
+        one.artifact.manifest,
+    )
 
 
 def make_writable(dist: Path) -> None:
@@ -102,9 +118,9 @@ def make_writable(dist: Path) -> None:
         ) from problem
 
 
-def artifact_name(recipe: Recipe, verified: Verified, kind: str) -> str:
+def artifact_name(recipe: Recipe, flavours: Flavours, kind: str) -> str:
     """Return the name of a tarball without its ending: python-3.13.15-linux-x86_64-runtime."""
-    configured = verified.archives.flavours.runtime.built.configured
+    configured = flavours.runtime.built.configured
     version = f"{configured.source.release.version}{configured.abiflags}"
     architecture = configured.machine.split("-")[0]
     if recipe.tuning.cpu:
@@ -116,7 +132,7 @@ def artifact_name(recipe: Recipe, verified: Verified, kind: str) -> str:
 def _pack_one(recipe: Recipe, workspace: Workspace, verified: Verified, item: Archive) -> _Ready:
     method = method_for(recipe.pack.format, item.kind)
     source, record = _compressed(workspace, item, method)
-    name = artifact_name(recipe, verified, item.kind)
+    name = artifact_name(recipe, verified.archives.flavours, item.kind)
     artifact = Artifact(
         kind=item.kind,
         path=workspace.dist / f"{name}.tar.{method.form}",

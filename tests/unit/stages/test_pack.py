@@ -97,7 +97,8 @@ def test_two_builds_are_alike(tmp_path: Path) -> None:
 def test_name_follows_the_machine(tmp_path: Path) -> None:
     """The tarball's name has the version and the compiler's target."""
     assert (
-        artifact_name(Recipe(), verified(tmp_path), "debug") == "python-3.13.15-linux-x86_64-debug"
+        artifact_name(Recipe(), verified(tmp_path).archives.flavours, "debug")
+        == "python-3.13.15-linux-x86_64-debug"
     )
 
 

@@ -1,0 +1,76 @@
+"""A finished artifact as its manifest describes it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contain_python.components import File
+from contain_python.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """An artifact: its manifest's data, and where that and the tarball are (or would be)."""
+
+    manifest: Path
+    tarball: Path
+    data: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Return its name without an ending: python-3.13.15-linux-x86_64-runtime."""
+        return self.manifest.stem
+
+    @property
+    def packed(self) -> int:
+        """Return the bytes of the tarball."""
+        return int(self.data["tarball"]["size"])
+
+    @property
+    def unpacked(self) -> int:
+        """Return the bytes of all files."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """Return the regular files, by their path below the prefix."""
+        return files_of(self.data["files"], self.data["prefix"])
+
+
+def files_of(rows: list[dict[str, Any]], prefix: str) -> tuple[File, ...]:
+    """Return the regular files among a manifest's rows."""
+    inner = prefix.strip("/") + "/"
+    return tuple(
+        File(path=row["path"].removeprefix(inner), size=row["size"], sha256=row["sha256"])
+        for row in rows
+        if "sha256" in row
+    )
+
+
+def describe(path: Path) -> Described:
+    """Return the artifact of a tarball or of the manifest beside it. Raises UsageError."""
+    manifest = path if path.suffix == ".json" else path.with_name(_stem(path.name) + ".json")
+    try:
+        data = json.loads(manifest.read_text(encoding="utf-8"))
+        tarball = manifest.with_name(data["tarball"]["name"])
+        found = Described(manifest=manifest, tarball=tarball, data=data)
+        found.files  # noqa: B018  what a manifest must have
+    except FileNotFoundError:
+        raise UsageError(
+            f"there is no manifest {manifest}",
+            expected="a tarball that invoke build-python made, beside its manifest, or that",
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise UsageError(
+            f"{manifest} is no manifest",
+            expected="python-VERSION-linux-ARCH-FLAVOUR.json of invoke build-python",
+            found=f"{type(problem).__name__}: {problem}",
+        ) from problem
+    return found
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".tar")[0] or name
