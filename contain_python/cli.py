@@ -218,7 +218,7 @@ def _rebuild(console: Console, given: dict[str, Any]) -> None:
 
 def _offered_task(offer: Offer, argv: list[str]) -> Task[Any]:
     named = offer.positional and _names_target(argv, offer.name)
-    positional = (offer.positional,) if named else ()
+    positional = tuple(offer.positional.split()) if named else ()
     return make_task(offer.name, offer.body, offer.doc, offer.options, positional, offer.help)
 
 

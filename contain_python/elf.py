@@ -35,7 +35,8 @@ class ElfFacts:
 
     `glibc` holds the numbered symbol versions it requires in rising order ("2.34"), and
     `glibc_special` the others (GLIBC_ABI_DT_RELR, GLIBC_PRIVATE); `fortified` are the imported
-    *_chk functions; a "partial" RELRO becomes "full" through BIND_NOW.
+    *_chk functions; a "partial" RELRO becomes "full" through BIND_NOW; `processor` is the least
+    x86 level that the loader accepts ("x86-64-v3"), where one is marked.
     """
 
     kind: Kind
@@ -57,6 +58,7 @@ class ElfFacts:
     fortified: tuple[str, ...] = ()
     ibt: bool = False
     shstk: bool = False
+    processor: str = ""
     build_id: str = ""
     debug_sections: bool = False
 
@@ -119,7 +121,7 @@ def _facts(elf: ELFFile) -> ElfFacts:
     imports = set(_imports(elf))
     versions = sorted(set(_glibc_versions(elf)))
     numbered = [version for version in versions if version[:1].isdigit()]
-    features = _cet(elf)
+    features = _property(elf, "GNU_PROPERTY_X86_FEATURE_1_AND")
     return ElfFacts(
         kind=_kind(elf, segments, dynamic),
         machine=str(elf["e_machine"]),
@@ -141,6 +143,7 @@ def _facts(elf: ELFFile) -> ElfFacts:
         fortified=tuple(sorted(name for name in imports if name.endswith("_chk"))),
         ibt=bool(features & _IBT),
         shstk=bool(features & _SHSTK),
+        processor=_processor(_property(elf, "GNU_PROPERTY_X86_ISA_1_NEEDED")),
         build_id=_build_id(elf),
         debug_sections=any(_is_debug(section.name) for section in elf.iter_sections()),
     )
@@ -230,13 +233,19 @@ def _notes(elf: ELFFile) -> Iterator[Any]:
             yield from section.iter_notes()
 
 
-def _cet(elf: ELFFile) -> int:
+def _property(elf: ELFFile, name: str) -> int:
     for note in _notes(elf):
         if note["n_type"] == "NT_GNU_PROPERTY_TYPE_0":
             for item in note["n_desc"]:
-                if item["pr_type"] == "GNU_PROPERTY_X86_FEATURE_1_AND":
+                if item["pr_type"] == name:
                     return int(item["pr_data"])
     return 0
+
+
+def _processor(needed: int) -> str:
+    """Return the highest level among the bits of a mark (x86-64 psABI, section "ISA levels")."""
+    level = needed.bit_length()
+    return f"x86-64-v{level}" if level > 1 else ""
 
 
 def _build_id(elf: ELFFile) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,9 @@ Format = Literal["zst", "xz", "gz"]
 #: configure and make split and expand their arguments; only these characters survive unchanged.
 _PLAIN_PREFIX = re.compile(r"(/[A-Za-z0-9._+-]+)+")
 
+
+#: Where one value of --set ends and the next key begins: values may have spaces.
+_NEXT_KEY = re.compile(r"\s+(?=[a-z_]+\.[a-z_]+=)")
 
 #: The system's own directories: what lies below them is mostly not Python's.
 _SHARED = ("/usr", "/bin", "/lib", "/lib64", "/sbin", "/etc", "/opt", "/var")
@@ -269,7 +271,7 @@ def overridden(recipe: Recipe, words: str) -> Recipe:
     """
     data = unstructure(recipe)
     del data["root"]
-    for word in shlex.split(words):
+    for word in _NEXT_KEY.split(words.strip()) if words.strip() else ():
         name, equals, value = word.partition("=")
         table, dot, key = name.partition(".")
         if not (equals and dot and isinstance(data.get(table, {}), dict)):

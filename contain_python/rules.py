@@ -85,7 +85,8 @@ class Rules:
     `needed` and `loaders` are patterns of permitted sonames and program interpreters; `glibc` is
     the highest version an ELF file may require ("" only reports it); `not_promised` names modules
     that may be absent, each with its submodules; `promised` names more that must be present than
-    the interpreter's own list and the files on the disk show. pip and headers that are there work
+    the interpreter's own list and the files on the disk show; `processor` is the x86 level that the
+    loader must ask for ("x86-64-v3"; "" for none). pip and headers that are there work
     or fail the check even where they are not promised.
     """
 
@@ -98,6 +99,7 @@ class Rules:
     pip_promised: bool = False
     headers_promised: bool = False
     cet_enforced: bool = False
+    processor: str = ""
     bytecode_required: bool = False
 
     def permits(self, soname: str) -> bool:
@@ -139,6 +141,7 @@ def rules_for(
         pip_promised=flavour == "builder",
         headers_promised=flavour == "builder",
         cet_enforced=cet_enforced,
+        processor=recipe.tuning.cpu,
         bytecode_required=True,
     )
 

@@ -11,6 +11,7 @@ from contain_python.keeping import Keeper
 from contain_python.ledger import Ledger
 from contain_python.model import Artifact
 from contain_python.request import Request
+from contain_python.timeline import note_stage
 
 T = TypeVar("T")
 
@@ -29,12 +30,15 @@ class Steps:
 
     def run(self, name: str, act: Callable[[], T]) -> T:
         """Run a stage whatever was kept."""
-        with self.console.stage(name, STAGES.index(name) + 1, self._total):
-            return act()
+        with self.console.stage(name, STAGES.index(name) + 1, self._total) as stage:
+            value = act()
+        note_stage(self._workspace.root, name, stage.elapsed, STAGES)
+        return value
 
     def skip(self, name: str, why: str) -> None:
         """Show that a stage need not run."""
         self.console.kept(name, STAGES.index(name) + 1, self._total, why)
+        note_stage(self._workspace.root, name, None, STAGES)
 
     def reaches(self, name: str) -> bool:
         """Return whether this run was asked to go on to the named stage."""

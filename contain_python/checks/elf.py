@@ -55,6 +55,7 @@ def check(subject: Subject, rules: Rules) -> CheckResult:
         findings += _machine(file, interpreter)
         findings += _symbols(file)
     findings += _compiled_in_guards(interpreter)
+    findings += _processor(interpreter, rules)
     return CheckResult(check="elf", examined=_examined(files, linked), findings=tuple(findings))
 
 
@@ -275,6 +276,21 @@ def _compiled_in_guards(interpreter: list[_File]) -> Iterator[Finding]:
             why="calls such as memcpy are not checked against the size of their target",
             remedy=_BUILD_AGAIN + ": -O2 -D_FORTIFY_SOURCE=2",
         )
+
+
+def _processor(interpreter: list[_File], rules: Rules) -> Iterator[Finding]:
+    """Judge whether the loader refuses the interpreter where its instructions are unknown."""
+    if not (interpreter and rules.processor):
+        return
+    found = interpreter[0].facts.processor
+    if found == rules.processor:
+        return
+    yield _make.error(
+        interpreter[0].where,
+        f"is marked for {found or 'any processor'}, not for {rules.processor}",
+        why="on an older processor it dies of an illegal instruction that the loader could refuse",
+        remedy=f"link with -Wl,-z,{rules.processor}, as tuning.cpu in contain.toml does",
+    )
 
 
 def _examined(files: list[_File], linked: list[_File]) -> str:

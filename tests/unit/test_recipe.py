@@ -11,7 +11,15 @@ import pytest
 from values import write
 
 from contain_python.errors import ContainError, RecipeError, UsageError
-from contain_python.recipe import Recipe, Rule, check_prefix, find_recipe, parse_recipe, read_recipe
+from contain_python.recipe import (
+    Recipe,
+    Rule,
+    check_prefix,
+    find_recipe,
+    overridden,
+    parse_recipe,
+    read_recipe,
+)
 
 SHIPPED = Path(__file__).parents[2] / "contain.toml"
 
@@ -174,3 +182,38 @@ def test_recipe_that_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert find_recipe("") == Path(__file__).parents[2] / "contain.toml"
     (tmp_path / "contain.toml").write_text("")
     assert find_recipe("") == Path("contain.toml")
+
+
+def test_any_key_can_be_set() -> None:
+    """--set takes TOML, or a plain word as a string; a value may have spaces."""
+    recipe = overridden(
+        Recipe(root=Path("/r")),
+        "tuning.cpu=x86-64-v3 compiler.cflags=['-O2', '-g'] compiler.ccache=true tuning.bolt=''",
+    )
+    assert recipe.tuning.cpu == "x86-64-v3"
+    assert recipe.compiler.cflags == ("-O2", "-g")
+    assert recipe.compiler.ccache is True
+    assert recipe.tuning.bolt == ""
+    assert recipe.root == Path("/r")
+    assert overridden(recipe, " ") == recipe
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("tuning.cpu", "--set cannot be 'tuning.cpu'"),
+        ("cpu=x86-64-v3", "--set cannot be 'cpu=x86-64-v3'"),
+        ("root.x=1", "unknown key 'root'"),
+        ("prune.x=1", "--set cannot be 'prune.x=1'"),
+        ("tuning.cpuu=x", "unknown key 'cpuu'"),
+        ("tuning.cpu=x86-64-v9", "cannot be 'x86-64-v9'"),
+        ("compiler.ccache=perhaps", "has the wrong type"),
+        ("nothing.here=1", "unknown key 'nothing'"),
+    ],
+)
+def test_what_cannot_be_set_is_refused(words: str, told: str) -> None:
+    """A word of another form, an unknown key and a wrong value are refused, with what to do."""
+    with pytest.raises(ContainError) as caught:
+        overridden(Recipe(root=Path("/r")), words)
+    assert told in caught.value.what
+    assert caught.value.remedy or caught.value.expected

@@ -20,7 +20,7 @@ from contain_python.stages.make import absent_modules, make, shared_library_argv
 
 def test_line_of_the_shared_library() -> None:
     """libpython gets its soname, and looks for its own libraries beside itself."""
-    words = shared_library_argv(("make", "-j2"), "3.13")
+    words = shared_library_argv(("make", "-j2"), "python3.13")
     assert words[:3] == ("make", "-j2", "libpython3.13.so")
     assert "INSTSONAME=libpython3.13.so.1.0" in words
     assert "LDLIBRARY=libpython3.13.so" in words

@@ -1,0 +1,1 @@
+"""The report: one page on one artifact, to be looked at."""

@@ -1,0 +1,114 @@
+"""What the report tells of an artifact: from its manifest, its files, and what lies beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contain_python.artifacts import Described
+from contain_python.bench.model import Summary
+from contain_python.components import by_component
+from contain_python.differing import Difference, difference
+from contain_python.elf import ElfFacts, read_elf
+from contain_python.errors import ContainError, UsageError
+from contain_python.files import sorted_files
+from contain_python.identity import read_identity
+from contain_python.model import CheckResult, Progress
+from contain_python.page.layout import Axis, Box, axis, treemap
+from contain_python.rules import Rules
+from contain_python.stages import verify
+from contain_python.structure import structure
+from contain_python.subject import Subject
+from contain_python.timeline import Spent, read_timeline
+
+
+@dataclass(frozen=True, kw_only=True)
+class ElfRow:
+    """An ELF file of the artifact: its path below the prefix, its size, and its facts."""
+
+    path: str
+    size: int
+    facts: ElfFacts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """Everything that the page shows; what is None or empty was not there to tell."""
+
+    artifact: Described
+    components: dict[str, tuple[int, int]]
+    boxes: tuple[Box, ...]
+    checks: tuple[CheckResult, ...]
+    elf: tuple[ElfRow, ...]
+    timeline: tuple[Spent, ...]
+    bench: Summary | None
+    axis: Axis | None
+    difference: Difference | None
+
+
+def gather(
+    artifact: Described,
+    bench: Path | None,
+    previous: Described | None,
+    workspace: Path,
+    progress: Callable[[Progress], None],
+) -> Told:
+    """Return what the page tells; the artifact is extracted and verified for it.
+
+    Raises UsageError where a named file is not there or is something else.
+    """
+    if not artifact.tarball.is_file():
+        raise UsageError(
+            f"there is no {artifact.tarball}",
+            expected="the tarball beside its manifest: the report looks into it",
+        )
+    with verify.opened(artifact.tarball) as subject:
+        identity = read_identity(subject.stdlib)
+        checks = verify.judge(subject, identity.rules if identity else Rules(), progress)
+        elf = _elf_rows(subject)
+    summary = _summary(bench) if bench else None
+    return Told(
+        artifact=artifact,
+        components=by_component(artifact.files),
+        boxes=treemap(artifact.files),
+        checks=checks,
+        elf=elf,
+        timeline=read_timeline(workspace / str(artifact.data["release"]["version"])),
+        bench=summary,
+        axis=axis(_bounds(summary)) if summary else None,
+        difference=difference(previous, artifact) if previous else None,
+    )
+
+
+def _elf_rows(subject: Subject) -> tuple[ElfRow, ...]:
+    rows = []
+    for path in sorted_files(subject.root):
+        facts = read_elf(path)
+        if facts:
+            size = path.stat().st_size
+            rows.append(ElfRow(path=subject.relative(path), size=size, facts=facts))
+    return tuple(rows)
+
+
+def _summary(path: Path) -> Summary:
+    try:
+        data: Any = json.loads(path.read_text(encoding="utf-8"))
+        return structure(Summary, data, path.name)
+    except FileNotFoundError:
+        raise UsageError(
+            f"there is no {path}", expected="bench.json, as invoke bench writes it"
+        ) from None
+    except (OSError, ValueError, ContainError) as problem:
+        raise UsageError(f"{path} is no result of invoke bench", found=str(problem)) from problem
+
+
+def _bounds(summary: Summary) -> list[float]:
+    return [
+        bound
+        for row in summary.rows
+        for ratio in row.ratios.values()
+        for bound in (ratio.low, ratio.high)
+    ]

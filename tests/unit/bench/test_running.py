@@ -1,0 +1,67 @@
+"""Rounds on real interpreters: one that is told to sleep is found to be slower."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from values import write
+
+from contain_python.bench import running
+from contain_python.bench.model import Contender
+from contain_python.bench.startup import STARTS, Start, starts
+from contain_python.errors import CheckError
+from contain_python.model import Progress
+
+PASS = Start(name="-c pass", kind="start-up", arguments=("-c", "pass"))
+
+
+def a_pair(folder: Path) -> tuple[Contender, Contender]:
+    """Return this Python, and the same with a pause before it."""
+    slow = write(folder / "slow", f'#!/bin/sh\nsleep 0.2\nexec {sys.executable} "$@"\n', mode=0o755)
+    return (
+        Contender(name="plain", executable=Path(sys.executable)),
+        Contender(name="slow", executable=slow),
+    )
+
+
+def test_a_slower_interpreter_is_found(tmp_path: Path) -> None:
+    """The ratio of the one that sleeps is below one, with its whole interval."""
+    pair, seen = a_pair(tmp_path), list[Progress]()
+    measured = running.measure(pair, {}, [PASS], {}, 2, tmp_path, seen.append)
+    (row,) = running.rows(measured, "plain", ["plain", "slow"])
+    assert row.ratios["slow"].high < 1
+    assert row.medians["slow"] > row.medians["plain"]
+    assert row.memory["plain"] > 1_000_000
+    means = running.means(measured, [row], "plain", ["plain", "slow"])
+    assert means["start-up"]["slow"].value == pytest.approx(row.ratios["slow"].value)
+    assert [one.doing for one in seen] == ["round 1 of 2: -c pass", "round 2 of 2: -c pass"]
+
+
+def test_each_round_measures_every_start(tmp_path: Path) -> None:
+    """A round starts each interpreter a fixed number of times."""
+    pair = a_pair(tmp_path)
+    measured = running.measure(pair[:1], {}, [PASS], {}, 3, tmp_path, lambda _: None)
+    assert [len(runs) for runs in measured.runs["-c pass"]["plain"]] == [STARTS] * 3
+
+
+def test_every_start_is_named() -> None:
+    """Start-ups come before the imports, each under the words that are run."""
+    found = starts(("json", "ssl"))
+    assert [one.name for one in found] == ["-c pass", "-I -S -c pass", "import json", "import ssl"]
+    assert {one.kind for one in found} == {"start-up", "import"}
+
+
+def test_a_start_that_fails_is_an_error(tmp_path: Path) -> None:
+    """A module that cannot be imported ends the measurement, with the command that failed."""
+    with pytest.raises(CheckError, match="import no_such_module"):
+        starts(("no_such_module",))[2].measure(a_pair(tmp_path)[0])
+
+
+def test_what_was_refused_is_not_measured(tmp_path: Path) -> None:
+    """What a contender cannot run is measured on nobody."""
+    refused = {"-c pass": "slow: no"}
+    measured = running.measure(a_pair(tmp_path), {}, [PASS], refused, 1, tmp_path, lambda _: None)
+    assert measured.failed == refused
+    assert running.rows(measured, "plain", ["plain", "slow"]) == ()

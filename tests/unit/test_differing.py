@@ -1,0 +1,127 @@
+"""Comparing artifacts: real tarballs with real ELF files, and what differs between them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from artifacts import an_artifact
+from values import write
+
+from contain_python.artifacts import describe
+from contain_python.components import File
+from contain_python.console import Console
+from contain_python.differing import difference, file_changes
+from contain_python.errors import UsageError
+from contain_python.inspection import show_difference, show_sizes
+
+
+def library(folder: Path, *functions: str) -> bytes:
+    """Return a real shared library that exports some functions."""
+    source = write(
+        folder / "x.c", "".join(f"int {name}(void) {{ return 1; }}\n" for name in functions)
+    )
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", folder / "x.so", source], check=True)
+    return (folder / "x.so").read_bytes()
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Path]:
+    """Return two artifacts: the second has grown, lost a file, and exports another function."""
+    first = an_artifact(
+        tmp_path / "a",
+        {
+            "bin/python3.13": library(tmp_path, "common", "gone"),
+            "lib/python3.13/json.py": b"x = 1\n",
+            "lib/python3.13/old.py": b"y" * 900,
+        },
+        libraries=[{"soname": "libz.so.1", "package": "zlib1g=1"}],
+    )
+    second = an_artifact(
+        tmp_path / "b",
+        {
+            "bin/python3.13": library(tmp_path, "common", "fresh"),
+            "lib/python3.13/json.py": b"x = 1\n" * 100,
+        },
+        libraries=[{"soname": "libz.so.1", "package": "zlib1g=2"}],
+        compiler="gcc 14",
+    )
+    return first, second
+
+
+def test_what_differs_is_told(pair: tuple[Path, Path]) -> None:
+    """Files, sizes, libraries, inputs and exported symbols of two artifacts are compared."""
+    found = difference(*(describe(path) for path in pair))
+    assert [(one.what, one.path, one.bytes) for one in found.files[:2]] == [
+        ("removed", "lib/python3.13/old.py", -900),
+        ("changed", "lib/python3.13/json.py", 594),
+    ]
+    assert found.symbols is not None
+    assert (found.symbols.removed, found.symbols.added) == (
+        ("bin/python3.13: gone",),
+        ("bin/python3.13: fresh",),
+    )
+    assert found.libraries.added == ("libz.so.1 (zlib1g=2)",)
+    assert found.inputs.removed == ("compiler gcc 12",)
+    sizes = {growth.name: growth.after - growth.before for growth in found.sizes}
+    assert sizes["standard library"] == 594 - 900
+    assert sizes["unpacked"] == sum(
+        size for name, size in sizes.items() if name not in ("packed", "unpacked")
+    )
+
+
+def test_an_artifact_does_not_differ_from_itself(pair: tuple[Path, Path]) -> None:
+    """The same artifact twice differs in nothing."""
+    found = difference(describe(pair[0]), describe(pair[0]))
+    assert not found.files
+    assert found.symbols
+    assert not found.symbols.added
+    assert all(growth.before == growth.after for growth in found.sizes)
+
+
+def test_manifests_alone_can_be_compared(
+    pair: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without the tarballs the symbols are left out, and that is said."""
+    manifests = [describe(path).manifest for path in pair]
+    for path in pair:
+        path.unlink()
+    show_difference(*map(str, manifests), Console(), speed=False)
+    printed = capsys.readouterr().out
+    assert "symbols are not compared" in printed
+    assert "removed        -900 lib/python3.13/old.py" in printed
+
+
+def test_sizes_are_shown(pair: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """Components and rules are told with their bytes, for people and for pipelines."""
+    show_sizes(str(pair[0]), Console())
+    printed = capsys.readouterr().out
+    assert "standard library" in printed
+    assert "interpreter" in printed
+    show_sizes(str(pair[0]), Console(as_json=True))
+    event = json.loads(capsys.readouterr().out)
+    assert event["components"]["standard library"] == {"files": 2, "bytes": 906}
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"tarball": {"name": "x"}}'])
+def test_what_is_no_manifest_is_refused(tmp_path: Path, content: str) -> None:
+    """A file that is no manifest is told as such, with what was expected."""
+    with pytest.raises(UsageError, match="is no manifest"):
+        describe(write(tmp_path / "x.json", content))
+
+
+def test_a_missing_artifact_is_refused(tmp_path: Path) -> None:
+    """A tarball without its manifest cannot be described."""
+    with pytest.raises(UsageError, match="there is no manifest"):
+        describe(tmp_path / "python.tar.zst")
+    with pytest.raises(UsageError, match="sizes needs an artifact"):
+        show_sizes("", Console())
+
+
+def test_no_change_is_no_change() -> None:
+    """A file whose hash is the same is not told."""
+    same: dict[str, Any] = {"path": "a", "size": 1, "sha256": "0"}
+    assert file_changes([File(**same)], [File(**same)]) == ()
