@@ -153,7 +153,7 @@ class BuildInputs:
             },
             "relocate": lambda: {"tool": self.tool},
             "strip": lambda: {"tool": self.tool, "strip rules": recipe.strip},
-            "byte-compile": lambda: {"tool": self.tool},
+            "byte-compile": lambda: {"tool": self.tool, "byte-code": recipe.byte_code},
             # What verify and modules say is told in each flavour (identity.py).
             "prune": lambda: {"prune rules": recipe.prune, **self._judged()},
             "archive": lambda: {"tool": self.tool},

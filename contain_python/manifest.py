@@ -83,7 +83,17 @@ def _profile(prefix: Prefix) -> dict[str, Any] | None:
 def _recipe(recipe: Recipe) -> dict[str, Any]:
     """Return what of the recipe shapes the result; mirrors, limits and places do not."""
     data: dict[str, Any] = unstructure(recipe)
-    shaping = ("build", "compiler", "tuning", "modules", "strip", "prune", "verify", "pack")
+    shaping = (
+        "build",
+        "compiler",
+        "tuning",
+        "modules",
+        "strip",
+        "prune",
+        "byte_code",
+        "verify",
+        "pack",
+    )
     kept = {name: data[name] for name in shaping}
     # Neither ccache nor how the version was named changes a byte.
     del kept["compiler"]["ccache"], kept["build"]["python"]

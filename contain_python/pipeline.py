@@ -123,7 +123,7 @@ def stages_of(request: Request, steps: Steps) -> Iterator[str]:
     compiled = steps.keep(
         "byte-compile",
         Prefix,
-        lambda: steps.save(*bytecode.byte_compile(workspace, stripped.prefix, console.progress)),
+        lambda: _byte_compile(request, steps, stripped),
     )
     yield "byte-compile"
 
@@ -290,6 +290,12 @@ def _install(request: Request, steps: Steps, built: BuiltTree) -> Prefix:
 def _strip(request: Request, steps: Steps, relocated: Prefix) -> Stripped:
     prefix, debug, ledger = strip.strip(request.recipe, request.workspace, relocated)
     return steps.save(Stripped(prefix=prefix, debug=debug), ledger)
+
+
+def _byte_compile(request: Request, steps: Steps, stripped: Stripped) -> Prefix:
+    recipe, workspace = request.recipe, request.workspace
+    progress = steps.console.progress
+    return steps.save(*bytecode.byte_compile(recipe, workspace, stripped.prefix, progress))
 
 
 def _prune(request: Request, steps: Steps, compiled: Prefix, debug: Path) -> Flavours:

@@ -170,6 +170,19 @@ class Wheels:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ByteCode:
+    """`[byte_code]`: what the standard library is compiled to.
+
+    `optimize` is Python's -O: 1 leaves out assertions, 2 docstrings too. With `positions` a
+    traceback underlines the part of a line. `sourceless` leaves the sources out of the runtime.
+    """
+
+    optimize: Literal[0, 1, 2] = 0
+    positions: bool = False
+    sourceless: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Limit:
     """What a flavour may weigh: bytes of its tarball, and of its files; 0 is no limit."""
 
@@ -214,6 +227,7 @@ class Recipe:
     strip: Strip = field(default_factory=Strip)
     prune: tuple[Rule, ...] = ()
     verify: Verify = field(default_factory=Verify)
+    byte_code: ByteCode = field(default_factory=ByteCode)
     pack: Pack = field(default_factory=Pack)
     budget: Budget = field(default_factory=Budget)
     wheels: Wheels = field(default_factory=Wheels)
@@ -269,8 +283,7 @@ def overridden(recipe: Recipe, words: str) -> Recipe:
 
     A value is TOML, or else a string as it stands. Raises UsageError or RecipeError.
     """
-    data = unstructure(recipe)
-    del data["root"]
+    data = {**unstructure(recipe), "root": ""}
     for word in _NEXT_KEY.split(words.strip()) if words.strip() else ():
         name, equals, value = word.partition("=")
         table, dot, key = name.partition(".")
@@ -281,6 +294,7 @@ def overridden(recipe: Recipe, words: str) -> Recipe:
                 remedy="docs/contain-toml.md lists tables and keys",
             )
         data.setdefault(table, {})[key] = _toml_value(value)
+    del data["root"]
     return parse_recipe(data, recipe.root / "--set")
 
 

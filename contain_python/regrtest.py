@@ -79,6 +79,10 @@ def lay_tests(library: Path, relocated: Path, root: Path, python: str) -> None:
         tests = library / folder
         if tests.is_dir() and (root / stdlib / folder).parent.is_dir():
             copy_tree(tests, root / stdlib / folder)
+    # Tests compare the modules that are written in Python with those in C.
+    for module in sorted(library.glob("_py*.py")):
+        if not (root / stdlib / module.name).exists():
+            shutil.copyfile(module, root / stdlib / module.name)
     for module in sorted((relocated / stdlib / "lib-dynload").glob("*.so")):
         target = root / stdlib / "lib-dynload" / module.name
         if not target.exists():

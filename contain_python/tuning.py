@@ -98,8 +98,8 @@ def ldflags(recipe: Recipe) -> tuple[str, ...]:
     tuning = recipe.tuning
     flags = []
     if is_clang(recipe):
-        # GNU ld would need a plugin for clang's LTO.
-        flags.append("-fuse-ld=lld")
+        # GNU ld would need a plugin for clang's LTO; and _decimal takes a division from libgcc.
+        flags += ["-fuse-ld=lld", "-static-libgcc"]
     if tuning.cpu:
         # Without this mark the loader starts it on an older processor, where it dies of SIGILL.
         flags.append(f"-Wl,-z,{tuning.cpu}")

@@ -57,7 +57,7 @@ def treemap(files: Iterable[File]) -> tuple[Box, ...]:
     sizes = {name: sum(inside.values()) for name, inside in groups.items()}
     return tuple(
         _with(box, _boxes(groups[box.name], box.width * _WIDTH / 100, box.height * _HEIGHT / 100))
-        for box in _boxes(sizes, _WIDTH, _HEIGHT)
+        for box in _boxes(sizes, _WIDTH, _HEIGHT, least=0.0)
     )
 
 
@@ -72,10 +72,12 @@ def _group(path: str) -> str:
     return rest[0] if len(rest) > 1 else rest[0].split(".", maxsplit=1)[0]
 
 
-def _boxes(sizes: dict[str, int], width: float, height: float) -> tuple[Box, ...]:
+def _boxes(
+    sizes: dict[str, int], width: float, height: float, least: float = _LEAST
+) -> tuple[Box, ...]:
     """Return boxes that fill a frame of the given shape; the smallest are one box together."""
     total = sum(sizes.values())
-    shown = {name: size for name, size in sizes.items() if size >= total * _LEAST}
+    shown = {name: size for name, size in sizes.items() if size > total * least}
     rest = total - sum(shown.values())
     if rest:
         shown[f"{len(sizes) - len(shown)} more"] = rest

@@ -8,12 +8,13 @@ from contain_python.byte_code import SAID, compile_names
 from contain_python.files import copy_tree, sorted_entries, whole_directory
 from contain_python.ledger import Ledger
 from contain_python.model import Prefix, Progress
+from contain_python.recipe import Recipe
 from contain_python.records import update_records
 from contain_python.workspace import Workspace
 
 
 def byte_compile(
-    workspace: Workspace, stripped: Prefix, progress: Callable[[Progress], None]
+    recipe: Recipe, workspace: Workspace, stripped: Prefix, progress: Callable[[Progress], None]
 ) -> tuple[Prefix, Ledger]:
     """Return a copy of a prefix with a `.pyc` for every `.py`. Raises CompileError."""
     ledger = Ledger("byte-compile")
@@ -41,6 +42,7 @@ def byte_compile(
             epoch=stripped.source.epoch,
             log=workspace.log("byte-compile"),
             on_line=watch,
+            choice=recipe.byte_code,
         )
         for path in sorted_entries(root / "lib"):
             if path.name == "__pycache__":

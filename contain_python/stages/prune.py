@@ -37,11 +37,27 @@ def _prune_one(recipe: Recipe, workspace: Workspace, compiled: Prefix, name: Fla
         copy_tree(compiled.root, root)
         apply_rules(root, rules, compiled.release.version, ledger)
         _drop_orphans(root, ledger)
+        if recipe.byte_code.sourceless and name == "runtime":
+            _drop_sources(root / "lib" / compiled.stdlib.name, root, ledger)
         update_build_details(root, ledger)
         told = rules_for(recipe, name, compiled.release.version)
         write_identity(root, compiled, name, told, ledger)
         update_records(root, ledger)
     return ledger
+
+
+def _drop_sources(library: Path, root: Path, ledger: Ledger) -> None:
+    """Put the byte-code of the standard library where its sources were (PEP 3147)."""
+    for cached in sorted(library.glob("**/__pycache__/*.pyc")):
+        name = cached.name.split(".")[0]
+        source = cached.parent.parent / f"{name}.py"
+        if "site-packages" in cached.relative_to(library).parts:
+            continue
+        ledger.remove(root, source, "sourceless", "the byte-code alone is shipped")
+        cached.replace(source.with_suffix(".pyc"))
+    for folder in sorted(library.glob("**/__pycache__"), reverse=True):
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _drop_orphans(root: Path, ledger: Ledger) -> None:

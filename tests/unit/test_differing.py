@@ -89,7 +89,7 @@ def test_manifests_alone_can_be_compared(
     manifests = [describe(path).manifest for path in pair]
     for path in pair:
         path.unlink()
-    show_difference(*map(str, manifests), Console(), speed=False)
+    show_difference(str(manifests[0]), str(manifests[1]), Console(), speed=False)
     printed = capsys.readouterr().out
     assert "symbols are not compared" in printed
     assert "removed        -900 lib/python3.13/old.py" in printed

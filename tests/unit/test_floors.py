@@ -30,22 +30,34 @@ CONTAINERS = {"consumers", "containers", "deploying", "images", "verify_image"}
 #: The tasks about wheels and environments, which `wheel_tasks` offers.
 WHEELS = {"wheels.house", "wheels.twice", "wheels.venv"}
 
+#: The tasks that measure and show, which `bench_tasks` offers.
+MEASURING = {"bench.comparing", "inspection", "page.rendering"}
+
 #: The upper floors, each with those that may stand on it.
 ABOVE = {
-    "stages": {"inputs", "pipeline", "foresight", "commands"},
+    "stages": {
+        "inputs",
+        "pipeline",
+        "foresight",
+        "commands",
+        "bench.comparing",
+        "page.gathering",
+    },
     "checks": {"pipeline", "stages.verify", "verify_image", "wheels.venv"},
-    "wheels": {"wheel_tasks"},
+    "wheels": {"wheel_tasks", "bench.programs"},
     "wheel_tasks": {"cli"},
     "inputs": {"steps", "pipeline", "foresight", *TASKS},
     "steps": {"pipeline"},
     "pipeline": {"commands", *TASKS},
     "foresight": {"commands"},
     "cache": {"housekeeping"},
-    "commands": {*TASKS, "cli"},
+    "commands": {*TASKS, "bench.comparing", "bench_tasks", "cli"},
     **{task: {"cli"} for task in TASKS - {"circumstances"}},
     "circumstances": {"reproducibility"},
     **{task: {"container_tasks"} for task in CONTAINERS},
     "container_tasks": {"cli"},
+    **{task: {"bench_tasks"} for task in MEASURING},
+    "bench_tasks": {"cli"},
     "cli": set[str](),
     "console": {
         "pipeline",
@@ -55,6 +67,8 @@ ABOVE = {
         *TASKS,
         *CONTAINERS,
         *WHEELS,
+        *MEASURING,
+        "bench_tasks",
         "container_tasks",
         "offers",
         "wheel_tasks",
@@ -104,7 +118,7 @@ def inner(name: str) -> set[str]:
 def test_imports_go_downward(floor: str) -> None:
     """Each upper floor is imported only by those above it; stages and checks not by their like."""
     for name in HOUSE:
-        uses = {target for target in inner(name) if target.split(".")[0] == floor}
+        uses = {one for one in inner(name) if one == floor or one.startswith(f"{floor}.")}
         if name == floor or not uses or (floor == "wheels" and name.startswith("wheels.")):
             continue
         assert name in ABOVE[floor], f"{name} imports {', '.join(sorted(uses))}"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import CodeType
+from typing import Literal
 
 import pytest
 from values import a_prefix, a_workspace, write
@@ -16,6 +17,7 @@ from values import a_prefix, a_workspace, write
 from contain_python.errors import CompileError
 from contain_python.ledger import Ledger
 from contain_python.model import Prefix, Progress
+from contain_python.recipe import ByteCode, Recipe
 from contain_python.stages.bytecode import byte_compile
 
 SERIES = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -44,10 +46,14 @@ def a_tree(root: Path, **more: str) -> Prefix:
     return a_prefix(root, version=f"{SERIES}.9")
 
 
-def compiled(tmp_path: Path) -> tuple[Prefix, Ledger, list[Progress]]:
+def compiled(
+    tmp_path: Path, choice: ByteCode | None = None
+) -> tuple[Prefix, Ledger, list[Progress]]:
     seen: list[Progress] = []
     workspace = a_workspace(tmp_path)
-    prefix, ledger = byte_compile(workspace, a_tree(workspace.place("stripped")), seen.append)
+    recipe = Recipe(byte_code=choice or ByteCode())
+    tree = a_tree(workspace.place("stripped"))
+    prefix, ledger = byte_compile(recipe, workspace, tree, seen.append)
     return prefix, ledger, seen
 
 
@@ -122,7 +128,53 @@ def test_source_that_does_not_compile_fails_the_build(tmp_path: Path) -> None:
     workspace = a_workspace(tmp_path)
     broken = a_tree(workspace.place("stripped"), **{"package/bad.py": "def f(:\n"})
     with pytest.raises(CompileError) as caught:
-        byte_compile(workspace, broken, lambda _: None)
+        byte_compile(Recipe(), workspace, broken, lambda _: None)
     assert f"first error: error: {STDLIB}/package/bad.py" in caught.value.found
     assert sorted(path.name for path in workspace.root.iterdir()) == ["logs", "stripped"]
     assert not list(broken.root.rglob("*.pyc"))
+
+
+def code_of(path: Path) -> CodeType:
+    code = marshal.loads(path.read_bytes()[16:])  # noqa: S302  made just now
+    assert isinstance(code, CodeType)
+    return code
+
+
+def columns(code: CodeType) -> set[int | None]:
+    return {position[2] for position in code.co_positions()}
+
+
+def test_positions_are_a_choice(tmp_path: Path) -> None:
+    """Without positions the byte-code is smaller, and knows lines but no columns."""
+    without, _, _ = compiled(tmp_path / "a", ByteCode(positions=False))
+    having, _, _ = compiled(tmp_path / "b", ByteCode(positions=True))
+    small, large = (cached(one.root, "one.py") for one in (without, having))
+    assert small.stat().st_size < large.stat().st_size
+    assert columns(code_of(small)) == {None}
+    assert columns(code_of(large)) > {0}
+    lines = {line for *_, line in code_of(small).co_lines()}
+    assert lines == {line for *_, line in code_of(large).co_lines()}
+
+
+@pytest.mark.parametrize(
+    ("level", "has_assertions", "has_docstrings"),
+    [(0, True, True), (1, False, True), (2, False, False)],
+)
+def test_levels_leave_out_what_they_say(
+    tmp_path: Path, level: Literal[0, 1, 2], *, has_assertions: bool, has_docstrings: bool
+) -> None:
+    """1 leaves out assertions, 2 docstrings too, and Python finds either without -O."""
+    workspace = a_workspace(tmp_path)
+    text = '"""A docstring."""\nassert False\n'
+    tree = a_tree(workspace.place("stripped"), **{"three.py": text})
+    recipe = Recipe(byte_code=ByteCode(optimize=level))
+    prefix, _ = byte_compile(recipe, workspace, tree, lambda _: None)
+    code = code_of(cached(prefix.root, "three.py"))
+    assert ("A docstring." in code.co_consts) == has_docstrings
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", "import three"],
+        env={"PYTHONPATH": str(prefix.root / STDLIB)},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode != 0) == has_assertions

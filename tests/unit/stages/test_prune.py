@@ -12,7 +12,7 @@ from values import a_prefix, a_workspace, names, write
 from contain_python.errors import RecipeError
 from contain_python.ledger import Ledger
 from contain_python.model import FlavourName, Flavours, Prefix
-from contain_python.recipe import Recipe, Rule
+from contain_python.recipe import ByteCode, Recipe, Rule
 from contain_python.stages.prune import prune
 
 STDLIB = "lib/python3.13"
@@ -135,3 +135,21 @@ def test_stale_rule_leaves_nothing_half_made(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="rule 'gone' matches nothing"):
         pruned(tmp_path, Rule(name="gone", why="w", paths=("gone",)))
     assert names(tmp_path / "work/flavours") == []
+
+
+def test_without_sources_the_byte_code_stands_in_their_place(tmp_path: Path) -> None:
+    """The runtime keeps module.pyc where module.py was; the builder, and packages, keep sources."""
+    workspace = a_workspace(tmp_path)
+    compiled = a_tree(workspace.place("compiled"))
+    recipe = Recipe(byte_code=ByteCode(sourceless=True))
+    flavours, ledgers = prune(recipe, workspace, compiled, tmp_path / "debug")
+    library = flavours.runtime.root / STDLIB
+    assert (library / "os.pyc").read_text(encoding="utf-8") == "code"
+    assert not (library / "os.py").exists()
+    assert not (library / "__pycache__").exists()
+    assert (library / "site-packages/pip/__init__.py").exists()
+    assert (flavours.builder.root / STDLIB / "os.py").exists()
+    runtime = next(one for one in ledgers if one.stage == "prune-runtime")
+    assert {one.path for one in runtime.changes if one.rule == "sourceless"} == {
+        f"{STDLIB}/{name}" for name in ("os.py", "turtle.py", "idlelib/run.py")
+    }
