@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from contain_python.checks import elf, environments, modules, permissions, relocation, text
+from contain_python.checks import elf, environments, hashes, modules, permissions, relocation, text
 from contain_python.errors import CheckError, PackError, UsageError
 from contain_python.extraction import extract
 from contain_python.files import copy_tree, remove_tree, sorted_entries
@@ -27,6 +27,7 @@ _CHECKS: tuple[tuple[str, Check], ...] = (
     ("looking at owners and modes", permissions.check),
     ("searching for build paths", text.check),
     ("importing every module", modules.check),
+    ("hashing", hashes.check),
     ("moving it", relocation.check),
     ("making virtual environments", environments.check),
 )
