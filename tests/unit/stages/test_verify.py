@@ -133,6 +133,7 @@ def test_judging(prefix: Path) -> None:
         "permissions",
         "text",
         "modules",
+        "hashes",
         "relocation",
         "environments",
     ]
