@@ -7,6 +7,7 @@ counted is recorded with the rest of the profile, so that builds from it are the
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 from contain_python import process
@@ -93,4 +94,6 @@ def reorder(recipe: Recipe, root: Path, log: Path) -> None:
 def _run(
     command: tuple[str, ...], root: Path, log: Path, watch: process.Line | None = None
 ) -> None:
-    process.run(command, cwd=root, log=log, on_line=watch)
+    # By its real path, from which it finds its library: the name on PATH is often a link.
+    program = Path(shutil.which(command[0]) or command[0]).resolve()
+    process.run([program, *command[1:]], cwd=root, log=log, on_line=watch)

@@ -7,17 +7,24 @@ from typing import Literal
 
 from contain_python.model import Progress
 
-Kind = Literal["train", "plain", "lto"]
-Pass = Literal["instrumenting", "training", "compiling", "linking"]
+Kind = Literal["train", "train-bolt", "plain", "lto"]
+Pass = Literal["instrumenting", "training", "compiling", "linking", "counting"]
 
 #: Objects that one pass compiles (measured: 3.13 357, 3.14 383).
 _OBJECTS = 370
 
 #: The share of make's time that each pass takes ("train" and "lto" measured on 2 cores with gcc
-#: 12 and 3.14.7; LTO does most of its work when it links the interpreter, and prints nothing
+#: 12 and 3.14.7, BOLT's with clang 19; LTO does most of its work when it links the interpreter, and prints nothing
 #: meanwhile).
 _SHARES: dict[Kind, dict[Pass, float]] = {
     "train": {"instrumenting": 0.58, "training": 0.42},
+    "train-bolt": {
+        "instrumenting": 0.18,
+        "training": 0.13,
+        "compiling": 0.17,
+        "linking": 0.22,
+        "counting": 0.30,
+    },
     "plain": {"compiling": 0.97, "linking": 0.03},
     "lto": {"compiling": 0.46, "linking": 0.54},
 }
@@ -39,9 +46,11 @@ class Passes:
 
     def see(self, line: str) -> bool:
         """Take one line of make's output; return whether it moved the progress."""
-        if self.name in ("instrumenting", "training") and (match := _TRAINED.match(line)):
+        if match := _TRAINED.match(line):
             # make announces the training long before it begins: the first test is the sign.
-            self.name, self.trained = "training", int(match[1]) / int(match[2])
+            self._train(int(match[1]) / int(match[2]))
+        elif self.name == "training" and "compiling" in self._shares and _COMPILE.match(line):
+            self.name, self.objects = "compiling", 1
         elif self.name == "compiling" and _LINK.match(line):
             self.name = "linking"
         elif _COMPILE.match(line):
@@ -49,6 +58,14 @@ class Passes:
         else:
             return False
         return True
+
+    def _train(self, fraction: float) -> None:
+        if self.name == "instrumenting":
+            self.name = "training"
+        elif self.name == "linking" and "counting" in self._shares:
+            self.name = "counting"
+        if self.name in ("training", "counting"):
+            self.trained = fraction
 
     def progress(self) -> Progress:
         """Return how far make is."""
@@ -58,7 +75,8 @@ class Passes:
                 break
             before += share
         compiled = min(self.objects / _OBJECTS, 1.0)
-        within = {"training": self.trained, "linking": 0.0}.get(self.name, compiled)
+        parts = {"training": self.trained, "linking": 0.0, "counting": self.trained}
+        within = parts.get(self.name, compiled)
         number, total = list(self._shares).index(self.name) + 1, len(self._shares)
         return Progress(
             fraction=min(before + within * share, 0.99),
@@ -66,7 +84,7 @@ class Passes:
         )
 
     def _told(self) -> str:
-        if self.name == "training":
+        if self.name in ("training", "counting"):
             return f"{self.trained:.0%} of the tests run"
         if self.name == "linking":
             return "the interpreter"

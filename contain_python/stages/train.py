@@ -42,7 +42,7 @@ def train(  # noqa: PLR0913  the stage's inputs and its two listeners
     """
     root = tree.source.root
     makefile = (root / "Makefile").read_text(encoding="utf-8")
-    passes = Passes("train")
+    passes = Passes("train-bolt" if recipe.tuning.bolt else "train")
 
     def watch(line: str) -> None:
         on_line(line)

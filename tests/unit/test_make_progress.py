@@ -117,3 +117,20 @@ def test_plain_build_counts_its_objects() -> None:
 def test_what_counts_as_compiled(line: str, counts: bool) -> None:
     """A compiler that makes an object counts, whatever its name; links and archives do not."""
     assert Passes("plain").see(line) is counts
+
+
+def test_bolt_trains_twice() -> None:
+    """With BOLT the trained executable is compiled, and trained again to count its branches."""
+    passes = Passes("train-bolt")
+    assert passes.see(GCC.format("a"))
+    assert passes.see("0:00:01 load avg: 1.04 [ 1/2] test_array")
+    assert passes.name == "training"
+    assert passes.see(GCC.format("a"))
+    assert (passes.name, passes.objects) == ("compiling", 1)
+    assert passes.see("gcc -pie -o python Programs/python.o")
+    assert passes.name == "linking"
+    before = passes.progress().fraction
+    assert passes.see("0:00:01 load avg: 1.04 [ 1/2] test_array")
+    assert passes.name == "counting"
+    assert passes.progress().fraction > before
+    assert passes.progress().doing == "counting (5 of 5): 50% of the tests run"
