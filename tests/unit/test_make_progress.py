@@ -119,18 +119,22 @@ def test_what_counts_as_compiled(line: str, counts: bool) -> None:
     assert Passes("plain").see(line) is counts
 
 
+def now(passes: Passes) -> str:
+    return passes.progress().doing.partition(" ")[0]
+
+
 def test_bolt_trains_twice() -> None:
     """With BOLT the trained executable is compiled, and trained again to count its branches."""
     passes = Passes("train-bolt")
     assert passes.see(GCC.format("a"))
     assert passes.see("0:00:01 load avg: 1.04 [ 1/2] test_array")
-    assert passes.name == "training"
+    assert now(passes) == "training"
     assert passes.see(GCC.format("a"))
-    assert (passes.name, passes.objects) == ("compiling", 1)
+    assert (now(passes), passes.objects) == ("compiling", 1)
     assert passes.see("gcc -pie -o python Programs/python.o")
-    assert passes.name == "linking"
+    assert now(passes) == "linking"
     before = passes.progress().fraction
     assert passes.see("0:00:01 load avg: 1.04 [ 1/2] test_array")
-    assert passes.name == "counting"
+    assert now(passes) == "counting"
     assert passes.progress().fraction > before
     assert passes.progress().doing == "counting (5 of 5): 50% of the tests run"
