@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -26,6 +27,11 @@ _STORES = {
 def path_of(root: Path) -> str:
     """Return where Debian's programs stand; other ones earlier on PATH may not be able to build."""
     return f"{root / 'usr/bin'}:{root / 'usr/sbin'}:/usr/bin:/usr/sbin:{os.environ['PATH']}"
+
+
+#: Where builds in images keep what they compiled.
+_MOUNT = "--mount=type=cache,target=/root/.cache/contain-python"
+_CACHE = "/root/.cache/contain-python/."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,30 +70,35 @@ class Docker:
         assert done.returncode == 0, f"docker {words}: {done.stderr}"
         return done.stdout.strip()
 
-    def carry_cache(self, other: Docker, folder: Path, base: str) -> None:
-        """Give another engine what builds in this one have compiled, to save time."""
-        mount = "--mount=type=cache,target=/root/.cache/contain-python"
-        cache = "/root/.cache/contain-python/."
-        read = (
+    def read_cache(self, folder: Path, base: str) -> None:
+        """Put what builds in this engine have compiled into a folder."""
+        lines = (
             f"FROM {base} AS read",
             # Not --no-cache, which would begin with an empty cache mount, too.
             f"RUN : {folder}",
-            f"RUN {mount} mkdir /carried && cp -a {cache} /carried/",
+            f"RUN {_MOUNT} mkdir /carried && cp -a {_CACHE} /carried/",
             "FROM scratch",
             "COPY --from=read /carried /",
+            "",
         )
-        write = (f"FROM {base}", "COPY . /carried/", f"RUN {mount} cp -a /carried/. {cache}")
-        for engine, lines, words in (
-            (self, read, (f"--output={folder}", "-")),
-            (other, write, ("--file=-", str(folder))),
-        ):
-            engine.ask("build", "--network=none", *words, text="\n".join((*lines, "")))
+        self.ask("build", "--network=none", f"--output={folder}", "-", text="\n".join(lines))
+
+    def carry_cache(self, other: Docker, folder: Path, base: str) -> None:
+        """Give another engine what builds in this one have compiled, to save time."""
+        self.read_cache(folder, base)
+        lines = write_cache(base)
+        other.ask("build", "--network=none", "--file=-", str(folder), text=lines)
 
     def derive(self, name: str, base: str, *instructions: str) -> str:
         """Make an image from another one by instructions; return its name."""
         lines = "\n".join((f"FROM {base}", *instructions, ""))
         self.ask("build", "--quiet", "--network=none", "--tag", name, "-", text=lines)
         return name
+
+
+def write_cache(base: str) -> str:
+    """Return a Dockerfile that puts what a folder holds into an engine's cache."""
+    return f"FROM {base}\nCOPY . /carried/\nRUN {_MOUNT} cp -a /carried/. {_CACHE}\n"
 
 
 @contextmanager
@@ -109,8 +120,12 @@ def docker(
     ]
     engine = Docker(folder=folder, root=root)
     log = folder / "dockerd.log"
-    with _running(argv, log, lambda: engine.run("version").returncode == 0, root):
-        yield engine
+    try:
+        with _running(argv, log, lambda: engine.run("version").returncode == 0, root):
+            yield engine
+    finally:
+        # Gigabytes, which pytest would keep.
+        shutil.rmtree(folder / "data", ignore_errors=True)
 
 
 @dataclass(frozen=True, kw_only=True)

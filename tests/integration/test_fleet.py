@@ -114,6 +114,7 @@ def fleet(
         assert done.returncode == 0, done.stderr
         (project.root / "docker-bake.json").write_text(done.stdout)
         yield Fleet(yard=project, registry=address)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
