@@ -23,6 +23,20 @@ from contain_python.extraction import extract
 from contain_python.subject import Subject
 
 
+def pytest_report_header() -> str:
+    """Tell how much disk there is: images take gigabytes."""
+    return _free()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell how much is left."""
+    terminalreporter.write_line(_free())
+
+
+def _free() -> str:
+    return f"free disk: {shutil.disk_usage(tempfile.gettempdir()).free / 1e9:.1f} GB"
+
+
 @pytest.fixture(scope="session")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Subject:
     """Return the small Python that no test may change."""
