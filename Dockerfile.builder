@@ -106,7 +106,8 @@ ARG PYTHON=3.13.15
 ARG OPTIONS=
 ARG SNAPSHOT=
 # The cache holds sources, profiles and compiled prefixes, each by its hash, and ccache's: edited
-# rules or patches download nothing, and edited rules compile nothing. The workspace stays, too.
+# rules or patches download nothing, and edited rules compile nothing. The workspace stays, too, but
+# for the trees in which CPython was compiled: they are the larger part, and their result is cached.
 RUN --mount=type=cache,target=/root/.cache/contain-python \
     --mount=type=cache,target=/var/tmp/contain-python,sharing=locked \
     set -eu; \
@@ -117,7 +118,8 @@ RUN --mount=type=cache,target=/root/.cache/contain-python \
     ./bootstrap invoke deploy $default-runtime.tar.* --also "$(echo ../dist/*-runtime.tar.*)" \
         --root ../runtime; \
     ./bootstrap invoke deploy $default-debug.tar.* --also "$(echo ../dist/*-debug.tar.*)" \
-        --root ../debug
+        --root ../debug; \
+    rm -rf /var/tmp/contain-python/*/source
 # Packages that are opened and not linked, by choice: docs/containers.md says what each is for. The
 # entry point needs tini.
 ARG OFFERED="ca-certificates tzdata"

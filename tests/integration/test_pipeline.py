@@ -154,7 +154,15 @@ def test_manifest_of_a_flavour(built: Built, kind: str) -> None:
     assert manifest["compiler"].startswith("gcc ")
     assert [row["soname"] for row in manifest["libraries"]] == ["libc.so.6"]
     checks = {result["check"] for result in manifest["checks"]}
-    assert {"elf", "permissions", "text", "modules", "relocation", "environments"} <= checks
+    assert {
+        "elf",
+        "permissions",
+        "text",
+        "modules",
+        "hashes",
+        "relocation",
+        "environments",
+    } <= checks
     assert str(built.toy.folder) not in built.artifact(kind, "json").read_text()
 
 
@@ -473,3 +481,65 @@ def test_verbose_shows_the_commands_output(tmp_path: Path) -> None:
     changed = write_recipe(tmp_path / "recipe", {"cflags = []": 'cflags = ["-Winline"]'})
     loud = invoke("configure", "--verbose", *dataclasses.replace(toy, recipe=changed).options)
     assert line in loud.stdout
+
+
+# --- budgets, byte-code, the timeline -----------------------------------------------------------
+
+
+def test_a_budget_refuses_before_anything_is_published(tmp_path: Path) -> None:
+    """What is too large fails with exit code 6, is told by what grew, and replaces nothing."""
+    toy = make_toy(tmp_path / "toy")
+    first = invoke("build-python", *toy.options)
+    assert first.returncode == 0, first.stderr
+    before = {path.name: path.read_bytes() for path in toy.dist.iterdir()}
+    for key in ("unpacked", "packed"):
+        words = ("--set", f"budget.builder={{{key}=1000}} byte_code.positions=true")
+        done = invoke("build-python", *toy.options, *words)
+        assert done.returncode == 6
+        assert "the builder flavour takes" in done.stderr
+        assert f" {key}, " in done.stderr
+        assert "more than its budget" in done.stderr
+        assert "since python-" in done.stderr
+        assert ".pyc: changed, +" in done.stderr
+        assert {path.name: path.read_bytes() for path in toy.dist.iterdir()} == before
+
+
+def test_a_runtime_without_sources(tmp_path: Path) -> None:
+    """Byte-code alone passes every check, and takes less room."""
+    toy = make_toy(tmp_path / "toy")
+    done = invoke("build-python", *toy.options, "--set", "byte_code.sourceless=true")
+    assert done.returncode == 0, done.stdout + done.stderr
+    runtime = Built(toy, done).manifest("runtime")
+    names = [row["path"] for row in runtime["files"] if LIBRARY in row["path"]]
+    assert not [name for name in names if name.endswith(".py") and "site-packages" not in name]
+    assert any(name.endswith("/json/__init__.pyc") for name in names)
+    assert runtime["recipe"]["byte_code"]["sourceless"] is True
+    builder = Built(toy, done).manifest("builder")
+    assert any(row["path"].endswith("/json/__init__.py") for row in builder["files"])
+
+
+def test_the_timeline_is_kept(built: Built) -> None:
+    """Every stage that ran is told with its seconds, in order."""
+    (path,) = built.toy.folder.rglob("timeline.json")
+    rows = json.loads(path.read_text())["stages"]
+    assert [row["stage"] for row in rows] == [name for name in STAGES if name != "train"]
+    assert all(row["seconds"] >= 0 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("tuning.lto=thin", "thin LTO is clang's"),
+        ("tuning.cpu=x86-64-v4", "cannot be 'x86-64-v4'"),
+        ("tuning.bolt=llvm-bolt-19 build.optimize=lto", "BOLT follows a profile"),
+        ("tuning.bolt=llvm-bolt-99 build.optimize=pgo", "no command llvm-bolt-99"),
+        ("tuning.speed=11", "unknown key 'speed'"),
+    ],
+)
+def test_impossible_tuning_is_refused_at_once(tmp_path: Path, words: str, told: str) -> None:
+    """What cannot be had is told before anything is downloaded."""
+    toy = make_toy(tmp_path / "toy")
+    done = invoke("build-python", *toy.options, "--set", words)
+    assert done.returncode in (2, 4)
+    assert told in done.stderr
+    assert "download" not in done.stdout
