@@ -36,28 +36,35 @@ class Described:
 
     @property
     def files(self) -> tuple[File, ...]:
-        """Return the regular files, by their path below the prefix."""
+        """Return the regular files and the links, by their path below the prefix."""
         return files_of(self.data["files"], self.data["prefix"])
 
 
 def files_of(rows: list[dict[str, Any]], prefix: str) -> tuple[File, ...]:
-    """Return the regular files among a manifest's rows."""
+    """Return the regular files and the links among a manifest's rows."""
     inner = prefix.strip("/") + "/"
     return tuple(
-        File(path=row["path"].removeprefix(inner), size=row["size"], sha256=row["sha256"])
+        File(
+            path=row["path"].removeprefix(inner),
+            size=row.get("size", 0),
+            sha256=row.get("sha256", ""),
+            mode=row["mode"],
+            target=row.get("link", ""),
+        )
         for row in rows
-        if "sha256" in row
+        if "sha256" in row or "link" in row
     )
 
 
 def describe(path: Path) -> Described:
     """Return the artifact of a tarball or of the manifest beside it. Raises UsageError."""
-    manifest = path if path.suffix == ".json" else path.with_name(_stem(path.name) + ".json")
+    manifest = path if path.suffix == ".json" else path.parent / f"{_stem(path.name)}.json"
     try:
         data = json.loads(manifest.read_text(encoding="utf-8"))
         tarball = manifest.with_name(data["tarball"]["name"])
         found = Described(manifest=manifest, tarball=tarball, data=data)
-        found.files  # noqa: B018  what a manifest must have
+        # What a manifest must have.
+        found.files, found.packed, data["release"]["version"], data["kind"]
     except FileNotFoundError:
         raise UsageError(
             f"there is no manifest {manifest}",

@@ -12,7 +12,7 @@ from contain_python.offers import Offer
 from contain_python.page import rendering
 
 _OUTPUT = {"verbose": False, "json": False}
-_BUILD = {item.name: item.default for item in fields(commands.Options)}
+_BUILD = {item.name: item.default for item in fields(commands.Options) if item.name != "dry_run"}
 _WANTED = {item.name: item.default for item in fields(comparing.Wanted)}
 
 

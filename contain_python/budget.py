@@ -14,7 +14,7 @@ from contain_python.errors import CheckError, ContainError, ToolchainError
 from contain_python.files import human_size
 from contain_python.model import FlavourName
 from contain_python.recipe import Budget, Limit
-from contain_python.spawning import spawn
+from contain_python.spawning import seconds
 
 _TOLD = 8
 _STARTS = 20
@@ -98,7 +98,7 @@ def refuse_slow_start(budget: Budget, executable: Path) -> float | None:
         )
     environment = {"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
     pairs = [
-        [spawn(path, _START, environment).seconds for path in (executable, Path(program))]
+        [seconds(path, _START, environment) for path in (executable, Path(program))]
         for _ in range(_STARTS)
     ]
     ours, theirs = (median(side) for side in zip(*pairs, strict=True))

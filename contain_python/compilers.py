@@ -20,8 +20,14 @@ def compiler_identity(recipe: Recipe) -> str:
     argv = shlex.split(recipe.compiler.cc)
     words = process.output([_program(argv[0]), *argv[1:], "--version"], error=ToolchainError)
     told = [words.partition("\n")[0].strip() + _package(argv[0])]
-    told += [f"{program}{_package(program)}" for program in tuning.bolt_programs(recipe)[:1]]
+    told += [_bolt(program) for program in tuning.bolt_programs(recipe)[:1]]
     return " and ".join(told)
+
+
+def _bolt(name: str) -> str:
+    words = process.output([_program(name), "--version"], error=ToolchainError)
+    version = next((line.strip() for line in words.splitlines() if "version" in line), "")
+    return f"{name} {version}{_package(name)}"
 
 
 def _program(name: str) -> str:

@@ -21,11 +21,16 @@ NAMES = tuple(name for name, _ in _COMPONENTS)
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A file of an artifact: its path below the prefix, its size in bytes, its SHA-256."""
+    """A file of an artifact: its path below the prefix, its size in bytes, its SHA-256, its mode.
+
+    A link has a target and no hash.
+    """
 
     path: str
     size: int
     sha256: str
+    mode: str = ""
+    target: str = ""
 
     @property
     def component(self) -> str:

@@ -149,7 +149,9 @@ def dockerfile(consumer: Consumer) -> str:
     install, copy, path, needed, mounts = "", "", f"{prefix}/bin", "", ""
     if requirements:
         series = ".".join(version.split(".")[:2])
-        python, lib = f"{prefix}/bin/python{series}", f"{prefix}/lib/python{series}"
+        threads = "t" if "--disable-gil" in data.get("configure", ()) else ""
+        name = f"python{series}{threads}"
+        python, lib = f"{prefix}/bin/{name}", f"{prefix}/lib/{name}"
         install = _install(consumer, python)
         copy = _SHIPPED[ship].format(python=python, lib=lib)
         path = f"/app/venv/bin:{path}"

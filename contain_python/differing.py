@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -97,7 +98,7 @@ def file_changes(before: Iterable[File], after: Iterable[File]) -> tuple[FileCha
     changes += [
         FileChange(path=path, what="changed", bytes=new[path].size - old[path].size)
         for path in old.keys() & new.keys()
-        if old[path].sha256 != new[path].sha256
+        if old[path] != new[path]
     ]
     return tuple(sorted(changes, key=lambda change: (-abs(change.bytes), change.path)))
 
@@ -120,13 +121,27 @@ def _inputs(data: Mapping[str, Any]) -> list[str]:
     """Return what an artifact was made of, as texts that can be compared."""
     return [
         f"CPython {data['release']['version']}",
+        *(f"recipe {row}" for row in _flat(data.get("recipe", {}))),
+        *(f"make {word}" for word in data.get("make", [])),
         f"compiler {data['compiler']}",
         f"profile {data['profile']['name'] if data['profile'] else 'none'}",
-        f"tool {data['tool']['version']}",
+        f"tool {data['tool']['version']} {data['tool']['fingerprint'][:16]}",
         *(f"patch {patch['name']} {patch['sha256'][:16]}" for patch in data["patches"]),
         *(f"configure {word}" for word in data["configure"]),
         *(f"package {name}" for name in data["packages"]),
     ]
+
+
+def _flat(value: object, name: str = "") -> Iterator[str]:
+    """Yield the values of nested tables, each with its name; a list is one value."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _flat(item, f"{name}.{key}".lstrip("."))
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for item in value:
+            yield f"{name} {json.dumps(item, sort_keys=True)}"
+    else:
+        yield f"{name} = {value}"
 
 
 def _sides(first: Iterable[str], second: Iterable[str]) -> Sides:
@@ -144,7 +159,9 @@ def _exported(one: Described) -> list[str]:
     """Return the symbols that the ELF files of an artifact export: "PATH: SYMBOL"."""
     with tempfile.TemporaryDirectory(prefix="contain-compare-") as folder:
         extract(one.tarball, Path(folder))
-        root = Path(folder) / one.data["prefix"].strip("/")
+        root = Path(folder)
+        if one.data["kind"] != "debug":
+            root /= one.data["prefix"].strip("/")
         return [
             f"{path.relative_to(root)}: {symbol}"
             for path in sorted_files(root)

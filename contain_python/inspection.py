@@ -13,7 +13,7 @@ from contain_python.differing import Difference, Sides, difference
 from contain_python.errors import UsageError
 from contain_python.extraction import extract
 from contain_python.files import human_size
-from contain_python.spawning import spawn
+from contain_python.spawning import seconds
 from contain_python.structure import unstructure
 
 #: How many files, symbols and the like are told; --json has all of them.
@@ -111,8 +111,7 @@ def _starts(first: Described, second: Described) -> dict[str, float]:
         ]
         environment = {"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
         pairs = [
-            [spawn(program, _START, environment).seconds for program in programs]
-            for _ in range(_STARTS)
+            [seconds(program, _START, environment) for program in programs] for _ in range(_STARTS)
         ]
     one, other = (median(side) for side in zip(*pairs, strict=True))
     return {"first": one, "second": other}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 from contain_python.files import write_whole
@@ -88,6 +89,9 @@ def make_environment(recipe: Recipe, workspace: Workspace, tree: ConfiguredTree)
     if not recipe.modules.optional:
         # Upstream only reports an extension that does not build: end at once, with its error.
         environment["PYTHONSTRICTEXTENSIONBUILD"] = "1"
+    if recipe.tuning.jit != "no":
+        # The JIT's templates are made by a Python of the machine's: ours is there, and new enough.
+        environment["PYTHON_FOR_REGEN"] = sys.executable
     return environment | ccache_environment(recipe, workspace)
 
 

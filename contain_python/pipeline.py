@@ -331,9 +331,9 @@ def _judge(
         build_paths=tuple({str(request.workspace.root), str(prefix.source.root.parent)}),
     ) as subject:
         results = verify.judge(subject, rules, console.progress)
+        show_results(console, name, results)
         if name == "runtime":
             budget.refuse_slow_start(recipe.budget, subject.executable)
-    show_results(console, name, results)
     return results
 
 

@@ -6,7 +6,7 @@ import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_type_hints
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
@@ -293,12 +293,16 @@ def overridden(recipe: Recipe, words: str) -> Recipe:
                 expected="TABLE.KEY=VALUE, as tuning.cpu=x86-64-v3",
                 remedy="docs/contain-toml.md lists tables and keys",
             )
-        data.setdefault(table, {})[key] = _toml_value(value)
+        data.setdefault(table, {})[key] = _value(table, key, value)
     del data["root"]
     return parse_recipe(data, recipe.root / "--set")
 
 
-def _toml_value(text: str) -> object:
+def _value(table: str, key: str, text: str) -> object:
+    """Return the value that a text stands for: 3.14 is a number only where one is asked for."""
+    hints = get_type_hints(get_type_hints(Recipe).get(table, object))
+    if hints.get(key) is str and text[:1] not in ("'", '"'):
+        return text
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

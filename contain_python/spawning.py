@@ -1,37 +1,58 @@
-"""Start a command, and say how long it took and how much memory it had at its peak."""
+"""Start a command and say how long it took; or what memory a Python had at its peak."""
 
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from contain_python.errors import CheckError
 
-
-@dataclass(frozen=True, kw_only=True)
-class Spawned:
-    """Seconds from start to end, and the peak of resident memory in bytes."""
-
-    seconds: float
-    memory: int
+#: What a Python says of itself at its end. What the kernel tells its parent (ru_maxrss) includes
+#: the parent's own peak, of whose memory the child has a share until it begins.
+_TELL_MEMORY = "\nprint(open('/proc/self/status').read())"
 
 
-def spawn(executable: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> Spawned:
-    """Run a program to its end, its output thrown away. Raises CheckError if it fails."""
+def seconds(executable: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> float:
+    """Return how long a program takes from start to end; what it prints is thrown away.
+
+    Raises CheckError if it does not start, or fails.
+    """
     argv = [str(executable), *arguments]
     quiet = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)]
     started = time.perf_counter()
-    process = os.posix_spawn(executable, argv, environment, file_actions=quiet)
-    _, status, usage = os.wait4(process, 0)
-    seconds = time.perf_counter() - started
+    try:
+        process = os.posix_spawn(executable, argv, environment, file_actions=quiet)
+    except OSError as problem:
+        raise _failed(argv, str(problem)) from problem
+    _, status = os.waitpid(process, 0)
+    spent = time.perf_counter() - started
     if status:
-        raise CheckError(
-            f"{' '.join(argv)} failed",
-            expected="exit status 0",
-            found=f"status {os.waitstatus_to_exitcode(status)}",
-            remedy="run it by hand to see what it says",
-        )
-    return Spawned(seconds=seconds, memory=usage.ru_maxrss * 1024)
+        raise _failed(argv, f"status {os.waitstatus_to_exitcode(status)}")
+    return spent
+
+
+def peak_memory(
+    executable: Path, options: Sequence[str], code: str, environment: Mapping[str, str]
+) -> int:
+    """Return the peak of resident memory, in bytes, of a Python that runs some code."""
+    argv = [str(executable), *options, "-c", code + _TELL_MEMORY]
+    done = subprocess.run(  # noqa: S603  an interpreter that the user named
+        argv, env=dict(environment), capture_output=True, text=True, check=False
+    )
+    match = re.search(r"^VmHWM:\s+(\d+) kB", done.stdout, re.MULTILINE)
+    if done.returncode or not match:
+        raise _failed(argv, f"status {done.returncode}")
+    return int(match[1]) * 1024
+
+
+def _failed(argv: list[str], found: str) -> CheckError:
+    return CheckError(
+        f"{' '.join(argv)} failed",
+        expected="exit status 0",
+        found=found,
+        remedy="run it by hand to see what it says",
+    )

@@ -94,7 +94,7 @@ def _dataclass(kind: Any, data: object, where: str) -> object:  # noqa: ANN401
 
 
 def _choice(choices: tuple[object, ...], data: object, where: str) -> object:
-    if data in choices:
+    if any(data == choice and type(data) is type(choice) for choice in choices):
         return data
     names = [str(choice) for choice in choices]
     raise RecipeError(

@@ -28,13 +28,16 @@ _SINCE = {
 #: What CPython 3.14's JIT is compiled with: this very version, whatever compiles the rest.
 JIT_COMPILER = "clang-19"
 
+#: The first clang that has what the tail-calling interpreter needs (musttail, preserve_none).
+_TAIL_CALLS = 19
+
 #: LLVM's BOLT cannot follow a computed goto in code that may lie anywhere (as of LLVM 19).
 BOLT_LEAVES_ALONE = "_PyEval_EvalFrameDefault,sre_ucs1_match/1,sre_ucs2_match/1,sre_ucs4_match/1"
 
 
 def is_clang(recipe: Recipe) -> bool:
     """Return whether the recipe's compiler is clang."""
-    return "clang" in shlex.split(recipe.compiler.cc)[0]
+    return "clang" in recipe.compiler.cc.partition(" ")[0].rpartition("/")[2]
 
 
 def configure_options(recipe: Recipe) -> tuple[str, ...]:
@@ -143,11 +146,11 @@ def _conflicts(recipe: Recipe, machine: str, compiler: str) -> list[tuple[str, s
     found = []
     if tuning.lto == "thin" and not clang:
         found.append(("thin LTO is clang's", 'set compiler.cc to clang-19, or lto = "full"'))
-    if tuning.interpreter == "tail-call" and _major(compiler) < (19 if clang else 15):
+    if tuning.interpreter == "tail-call" and not (clang and _major(compiler) >= _TAIL_CALLS):
         found.append(
             (
                 f"{compiler} cannot compile the tail-calling interpreter",
-                "it needs clang 19 or gcc 15: set compiler.cc and compiler.cxx",
+                "it needs clang 19 or later: set compiler.cc and compiler.cxx",
             )
         )
     if tuning.jit != "no" and tuning.threading == "free":
@@ -161,6 +164,8 @@ def _conflicts(recipe: Recipe, machine: str, compiler: str) -> list[tuple[str, s
                 "compile with gcc, or without tuning.cpu",
             )
         )
+    if tuning.bolt and not re.fullmatch(r"(.*/)?llvm-bolt(-\d+)?", tuning.bolt):
+        found.append((f"tuning.bolt cannot be {tuning.bolt!r}", "name it, as llvm-bolt-19"))
     if tuning.bolt and not intel:
         found.append((f"BOLT is only tried on x86_64, not on {machine}", 'set bolt = ""'))
     if tuning.bolt and "pgo" not in recipe.build.optimize:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from packaging.version import Version
+
 from contain_python import process
 from contain_python.compilers import compiler_identity
 from contain_python.errors import UsageError
 from contain_python.extraction import extract
 from contain_python.files import remove_tree, sorted_entries, write_whole
-from contain_python.keeping import digest
+from contain_python.keeping import code_of, digest
 from contain_python.make_progress import Passes
 from contain_python.model import Progress, SourceArchive
 from contain_python.process import Line
@@ -24,6 +27,9 @@ from contain_python.structure import structure, suggestion
 from contain_python.tuning import configure_options
 
 _DONE = "contain-python-baseline"
+
+#: What the official image removes by its name, wherever it is.
+_CLEANED = ("test", "tests", "idle_test")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +74,7 @@ def named(name: str) -> Baseline:
 
 def configure_argv(baseline: Baseline, prefix: Path, series: str) -> tuple[str, ...]:
     """Return the configure line of a baseline."""
-    newer = baseline.configure_314 if series >= "3.14" else ()
+    newer = baseline.configure_314 if Version(series) >= Version("3.14") else ()
     variables = []
     if baseline.cc != "gcc":
         compiler = Compiler(cc=baseline.cc, cxx=baseline.cc.replace("clang", "clang++"))
@@ -90,7 +96,14 @@ def build(  # noqa: PLR0913  what, where, and its listeners
 ) -> Path:
     """Return the interpreter of a baseline, built below `place` unless it stands there already."""
     identity = compiler_identity(Recipe(compiler=Compiler(cc=baseline.cc)))
-    key = digest({"baseline": baseline, "source": source.release.sha256, "compiler": identity})
+    key = digest(
+        {
+            "baseline": baseline,
+            "source": source.release.sha256,
+            "compiler": identity,
+            "code": code_of(sys.modules[__name__]),
+        }
+    )
     root = place / f"{baseline.name}-{source.release.version}-{key[:12]}"
     prefix = root / "prefix"
     python = prefix / "bin" / f"python{source.release.series}"
@@ -131,8 +144,10 @@ def _environment(baseline: Baseline) -> dict[str, str]:
 
 def _finish(baseline: Baseline, prefix: Path, python: Path, log: Path) -> None:
     """Remove what their clean-up removes: tests, and byte-code where they ship none."""
-    for path in sorted(prefix.glob("lib/python3.*/test")):
+    for path in [path for path in sorted_entries(prefix) if path.name in _CLEANED]:
         remove_tree(path)
+    for path in sorted(prefix.glob("lib/**/libpython*.a")):
+        path.unlink()
     if not baseline.byte_code:
         for path in [path for path in sorted_entries(prefix) if path.name == "__pycache__"]:
             remove_tree(path)

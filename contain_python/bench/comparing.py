@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
 import os
 import platform
@@ -19,18 +20,20 @@ from contain_python.bench.model import Contender, Facts, Ratio, Summary
 from contain_python.bench.programs import Program
 from contain_python.bench.running import Measured
 from contain_python.bench.startup import Start
+from contain_python.bench.summary import memory_ratios
 from contain_python.console import Console
 from contain_python.errors import UsageError
 from contain_python.extraction import extract
-from contain_python.files import human_size, whole_directory, write_whole
+from contain_python.files import human_size, whole_directory, whole_file, write_whole
 from contain_python.model import Progress
 from contain_python.recipe import read_recipe
 from contain_python.releases import read_lock
 from contain_python.request import Request
 from contain_python.stages import download
-from contain_python.structure import structure, unstructure
+from contain_python.structure import structure, suggestion, unstructure
 
 OURS = "ours"
+SUMMARY = "bench.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,13 +71,16 @@ def choices() -> dict[str, Choice]:
 
 def bench(wanted: Wanted, options: commands.Options, console: Console) -> None:
     """Compare interpreters, and write `bench.json` and pyperf's files. Raises ContainError."""
+    programs.require()
     rounds = _rounds(wanted.rounds)
     selected = programs.select(wanted.programs) if wanted.programs != "none" else ()
-    found = _contenders(wanted, options, console)
+    output = Path(wanted.output).resolve()
+    words = _words(wanted, options)
+    output.mkdir(parents=True, exist_ok=True)
+    found = tuple(_resolved(word, options, console) for word in words)
     reference, names = found[1].name, [one.name for one in found]
     told = tuple(contenders.facts(one) for one in found)
     things: tuple[Start | Program, ...] = (*startup.starts(wanted.imports.split()), *selected)
-    output = Path(wanted.output).resolve()
     with tempfile.TemporaryDirectory(prefix="contain-bench-") as folder:
         place = Path(folder)
         with console.stage("prepare", 1, 2):
@@ -100,29 +106,58 @@ def bench(wanted: Wanted, options: commands.Options, console: Console) -> None:
 
 
 def _rounds(text: str) -> int:
-    if text.isascii() and text.isdigit() and int(text):
+    if text.isascii() and text.isdigit() and int(text) > 1:
         return int(text)
-    raise UsageError(f"--rounds cannot be {text!r}", expected="a whole number, 1 or more")
+    raise UsageError(
+        f"--rounds cannot be {text!r}",
+        expected="a whole number, 2 or more: one round says nothing of how sure its figures are",
+    )
 
 
 # --- who is compared ----------------------------------------------------------------------------
 
 
-def _contenders(
-    wanted: Wanted, options: commands.Options, console: Console
-) -> tuple[Contender, ...]:
-    """Return ours, the reference, and the others. Raises UsageError for names that clash."""
-    words = wanted.against.split()
-    if not words:
+def _words(wanted: Wanted, options: commands.Options) -> tuple[str, ...]:
+    """Return who is compared: ours, the reference, the others.
+
+    All that can be wrong with them is found now, not after an hour. Raises UsageError.
+    """
+    words = (wanted.subject or OURS, *wanted.against.split())
+    if len(words) == 1:
         raise UsageError("there is nothing to compare with", remedy="name it with --against")
-    found = [_resolved(word, options, console) for word in (wanted.subject or OURS, *words)]
-    names = [one.name for one in found]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    names = []
+    for word in words:
+        given = contenders.find(word)
+        names.append(given.name if given else word)
+        if given is None and word not in baselines.known():
+            commands.refuse_impossible(_request(_choice_options(word, options)))
+    twice = sorted({name for name in names if names.count(name) > 1 or _file_name(name) == SUMMARY})
     if twice:
         raise UsageError(
-            f"two interpreters have the name {twice[0]}", remedy="name them: NAME=PATH"
+            f"another interpreter, or a file, has the name {twice[0]}",
+            remedy="name them: NAME=PATH",
         )
-    return tuple(found)
+    return words
+
+
+def _choice_options(word: str, options: commands.Options) -> commands.Options:
+    """Return the options by which ours, or a choice, is built. Raises UsageError."""
+    if word == OURS:
+        return options
+    known = choices()
+    if word not in known:
+        names = [OURS, *baselines.known(), *known]
+        raise UsageError(
+            f"there is no interpreter, baseline or choice {word!r}",
+            expected=f"a path, or one of {', '.join(names)}",
+            remedy=suggestion(word, names),
+        )
+    return replace(
+        options,
+        set=f"{options.set} {known[word].set}",
+        workspace=f"{options.workspace}/choices/{word}",
+        dist=f"{options.workspace}/choices/{word}/dist",
+    )
 
 
 def _resolved(word: str, options: commands.Options, console: Console) -> Contender:
@@ -130,18 +165,9 @@ def _resolved(word: str, options: commands.Options, console: Console) -> Contend
     given = contenders.find(word)
     if given:
         return given
-    if word == OURS:
-        return _built(word, options, console)
-    known = choices()
-    if word in known:
-        other = replace(
-            options,
-            set=f"{options.set} {known[word].set}",
-            workspace=f"{options.workspace}/choices/{word}",
-            dist=f"{options.workspace}/choices/{word}/dist",
-        )
-        return _built(word, other, console)
-    return _baseline(word, known, options, console)
+    if word in baselines.known():
+        return _baseline(word, options, console)
+    return _built(word, _choice_options(word, options), console)
 
 
 def _request(options: commands.Options) -> Request:
@@ -151,26 +177,18 @@ def _request(options: commands.Options) -> Request:
 
 
 def _built(name: str, options: commands.Options, console: Console) -> Contender:
-    """Return the builder flavour of a build, which has the runtime's interpreter, and headers."""
+    """Return the runtime flavour of a build: what is measured is what is shipped."""
     console.note(f"building {name}, unless it is built")
     commands.build_python(options, console, until="archive")
     request = _request(options)
     place = request.workspace.place("bench")
     with whole_directory(place) as root:
-        extract(request.workspace.place("archives") / "builder.tar", root)
+        extract(request.workspace.place("archives") / "runtime.tar", root)
     prefix = place / request.recipe.build.prefix.lstrip("/")
     return Contender(name=name, executable=prefix / "bin" / "python3")
 
 
-def _baseline(
-    word: str, known: dict[str, Choice], options: commands.Options, console: Console
-) -> Contender:
-    if word not in baselines.known():
-        names = [*baselines.known(), *known]
-        raise UsageError(
-            f"there is no interpreter, baseline or choice {word!r}",
-            expected=f"a path, or one of {', '.join(names)}",
-        )
+def _baseline(word: str, options: commands.Options, console: Console) -> Contender:
     request = _request(options)
     with console.stage(word, 1, 1):
         source = download.download(
@@ -237,7 +255,7 @@ def _write(output: Path, summary: Summary, measured: Measured) -> None:
     import pyperf  # noqa: PLC0415  it is there only with the extra "bench"
 
     output.mkdir(parents=True, exist_ok=True)
-    write_whole(output / "bench.json", json.dumps(unstructure(summary), indent=1) + "\n")
+    write_whole(output / SUMMARY, json.dumps(unstructure(summary), indent=1) + "\n")
     for facts in summary.contenders:
         suite = pyperf.BenchmarkSuite(
             [
@@ -246,8 +264,12 @@ def _write(output: Path, summary: Summary, measured: Measured) -> None:
                 if found.get(facts.name)
             ]
         )
-        path = output / f"{facts.name.strip('/').replace('/', '-')}.json"
-        suite.dump(str(path), replace=True)
+        with whole_file(output / _file_name(facts.name)) as stream:
+            suite.dump(io.TextIOWrapper(stream, encoding="utf-8", write_through=True))
+
+
+def _file_name(name: str) -> str:
+    return f"{name.strip('/').replace('/', '-')}.json"
 
 
 def show(summary: Summary, console: Console) -> None:
@@ -260,14 +282,24 @@ def show(summary: Summary, console: Console) -> None:
     width = max(len(row.name) for row in summary.rows)
     console.say(f"{'':<{width}} {summary.reference:>12}" + "".join(f"{n:>24}" for n in others))
     for row in summary.rows:
-        time = f"{row.medians[summary.reference] * 1000:.2f} ms"
+        time = _time(row.medians[summary.reference])
         told = "".join(f"{_ratio(row.ratios[name]):>24}" for name in others)
         console.say(f"{row.name:<{width}} {time:>12}{told}")
     for kind, found in summary.means.items():
         told = "".join(f"{_ratio(found[name]):>24}" for name in others)
         console.say(f"{f'{kind}s: geometric mean':<{width + 13}}{told}")
+    for name, parts in memory_ratios(summary).items():
+        told = "".join(f"{parts[other]:>24.3f}" for other in others)
+        console.say(f"{f'{name}s: peak memory, part':<{width + 13}}{told}")
     for name, why in summary.failed:
         console.note(f"{name} is not in the means: {why}")
+
+
+def _time(seconds: float) -> str:
+    for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
+        if seconds * factor >= 1:
+            return f"{seconds * factor:.2f} {unit}"
+    return f"{seconds * 1e9:.1f} ns"
 
 
 def _facts_line(facts: Facts) -> str:

@@ -60,7 +60,9 @@ def facts(contender: Contender) -> Facts:
     try:
         told = json.loads(
             process.output(
-                [contender.executable, "-c", _FACTS], environment=dict(contender.environment)
+                # -B: who is measured is left as it is.
+                [contender.executable, "-B", "-c", _FACTS],
+                environment=dict(contender.environment),
             )
         )
         library, executable = Path(told["stdlib"]), Path(told["executable"])
@@ -70,10 +72,11 @@ def facts(contender: Contender) -> Facts:
             found=problem.found if isinstance(problem, ContainError) else str(problem),
         ) from problem
     shared = Path(told["shared"]) if told["shared"] else None
+    packages = {"site-packages", "dist-packages"}
     files = [
         path
         for path in sorted_files(library)
-        if not path.is_symlink() and not {"site-packages", "dist-packages"} & set(path.parts)
+        if not path.is_symlink() and not packages.intersection(path.relative_to(library).parts)
     ]
     return Facts(
         name=contender.name,

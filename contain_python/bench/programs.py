@@ -6,6 +6,7 @@ runner takes one interpreter after the other, hours apart, so the runs are ours.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 
 from contain_python import process
-from contain_python.bench.model import Contender
+from contain_python.bench.model import Contender, Kind
 from contain_python.errors import CheckError, ContainError, UsageError
 from contain_python.process import Line
 from contain_python.wheels import pip
@@ -31,6 +32,9 @@ SHORT = (
 )
 
 _NO_LOOPS = 0
+
+#: Who is measured is left as it is: a baseline without byte-code stays so.
+_UNTOUCHED = {"PYTHONDONTWRITEBYTECODE": "1"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,24 +52,29 @@ class Program:
     loops: dict[str, int] = field(default_factory=dict)
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Kind:
         """Return what it is."""
         return "program"
+
+
+def require() -> None:
+    """Raise UsageError where pyperf and pyperformance are not installed."""
+    for name in ("pyperf", "pyperformance"):
+        if importlib.util.find_spec(name) is None:
+            raise UsageError(
+                f"{name} is not installed",
+                remedy="install contain-python[bench], or run ./bootstrap invoke bench in a clone",
+            )
 
 
 def select(selection: str) -> tuple[Program, ...]:
     """Return programs by pyperformance's own selection: names and groups, "all", or "short".
 
-    Raises UsageError for a name that it does not know, or where pyperformance is not installed.
+    Raises UsageError for a name that it does not know.
     """
-    try:
-        from pyperformance import _benchmark_selections, _manifest, _utils  # noqa: PLC0415
-    except ImportError as problem:
-        raise UsageError(
-            "pyperformance is not installed",
-            found=str(problem),
-            remedy="install contain-python[bench], or run ./bootstrap invoke bench in a clone",
-        ) from None
+    # It is there only with the extra "bench".
+    from pyperformance import _benchmark_selections, _manifest, _utils  # noqa: PLC0415
+
     manifest = _manifest.load_manifest(None)
     words = SHORT if selection == "short" else selection
     try:
@@ -116,6 +125,7 @@ def prepare(
         [contender.executable, "-m", "venv", "--clear", "--without-pip", place],
         cwd=place.parent,
         log=log,
+        environment=_UNTOUCHED,
         on_line=on_line,
     )
     inside = Contender(name=contender.name, executable=python, environment=contender.environment)
@@ -128,10 +138,12 @@ def prepare(
             found=problem,
             remedy=f"read {log}; --programs none leaves the programs out",
         )
-    version = process.output([python, "-c", "import platform; print(platform.python_version())"])
+    version = process.output(
+        [python, "-B", "-c", "import platform; print(platform.python_version())"]
+    )
     refused = {}
     for program in programs:
-        if version.strip() not in program.python:
+        if not program.python.contains(version.strip().rstrip("+"), prereleases=True):
             refused[program.name] = f"it is for Python {program.python}"
         elif program.requirements and (problem := install("-r", str(program.requirements))):
             refused[program.name] = problem
@@ -151,7 +163,7 @@ class _Installer:
         try:
             own = Path(sys.executable)
             words = ("--python", str(self.python), "install", *words)
-            pip.run(own, *words, log=self.log, on_line=self.on_line)
+            pip.run(own, *words, log=self.log, on_line=self.on_line, more=_UNTOUCHED)
         except ContainError as problem:
             return problem.found.partition("\n")[0] or problem.what
         return ""
@@ -173,13 +185,17 @@ def measure(program: Program, contender: Contender, place: Path, log: Path) -> d
     words = ["--processes=1", "--values=3", "--warmups=1", "--quiet", "--output", str(output)]
     if loops:
         words.append(f"--loops={loops}")
-    inherited = ["PATH", "HOME", *(name for name, _ in contender.environment)]
+    inherited = ["PATH", "HOME", *_UNTOUCHED, *(name for name, _ in contender.environment)]
     words.append(f"--inherit-environ={','.join(inherited)}")
     process.run(
         [contender.executable, "-u", program.script, *program.options, *words],
         cwd=place,
         log=log,
-        environment={"PYPERFORMANCE_RUNID": "contain-python", **dict(contender.environment)},
+        environment={
+            "PYPERFORMANCE_RUNID": "contain-python",
+            **_UNTOUCHED,
+            **dict(contender.environment),
+        },
     )
     suite = pyperf.BenchmarkSuite.load(str(output))
     if not loops and len(suite.get_benchmarks()) == 1:

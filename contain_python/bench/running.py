@@ -27,17 +27,20 @@ Inside = Mapping[str, Contender]
 class Measured:
     """The runs of every contender: by what was measured, its name, then one list a round.
 
-    `failed` has why a contender cannot run a program; it is not measured again then.
+    `failed` has why a contender cannot run a program: what that measured counts nowhere, and it is
+    not measured again. `origins` tells which program reports a thing.
     """
 
     kinds: dict[str, Kind] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
     runs: dict[str, dict[str, list[list[Any]]]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
 
-    def add(self, kind: Kind, contender: Contender, runs: dict[str, list[Any]]) -> None:
+    def add(self, thing: Start | Program, contender: Contender, runs: dict[str, list[Any]]) -> None:
         """Add what one round measured."""
         for name, found in runs.items():
-            self.kinds[name] = kind
+            self.kinds[name] = thing.kind
+            self.origins[name] = thing.name
             self.runs.setdefault(name, defaultdict(list))[contender.name].append(found)
 
 
@@ -62,7 +65,8 @@ def measure(  # noqa: PLR0913, PLR0917  what, who, how often, and where
                 continue
             first = (number + index) % len(contenders)
             for contender in (*contenders[first:], *contenders[:first]):
-                _measure_one(thing, contender, inside, place, measured)
+                if thing.name not in measured.failed:
+                    _measure_one(thing, contender, inside, place, measured)
     return measured
 
 
@@ -70,7 +74,7 @@ def _measure_one(
     thing: Start | Program, contender: Contender, inside: Inside, place: Path, measured: Measured
 ) -> None:
     if isinstance(thing, Start):
-        measured.add(thing.kind, contender, thing.measure(contender))
+        measured.add(thing, contender, thing.measure(contender))
         return
     log = place / "programs.log"
     try:
@@ -79,7 +83,7 @@ def _measure_one(
         told = problem.found.strip().splitlines()
         measured.failed[thing.name] = f"{contender.name}: {told[-1] if told else problem.what}"
         return
-    measured.add("program", contender, runs)
+    measured.add(thing, contender, runs)
 
 
 def rows(measured: Measured, reference: str, names: Sequence[str]) -> tuple[Row, ...]:
@@ -87,7 +91,8 @@ def rows(measured: Measured, reference: str, names: Sequence[str]) -> tuple[Row,
     return tuple(
         _row(name, measured, reference, names)
         for name, found in measured.runs.items()
-        if all(found.get(contender) for contender in names)
+        if measured.origins[name] not in measured.failed
+        and all(found.get(contender) for contender in names)
     )
 
 

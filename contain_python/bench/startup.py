@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contain_python.bench.model import Contender, Kind
-from contain_python.spawning import spawn
+from contain_python.spawning import peak_memory, seconds
 
 #: How often each is started in one round.
 STARTS = 10
@@ -22,29 +22,33 @@ class Start:
 
     name: str
     kind: Kind
-    arguments: tuple[str, ...]
+    options: tuple[str, ...]
+    code: str
 
     def measure(self, contender: Contender) -> dict[str, list[Any]]:
         """Return the runs of one round, by the name under which they are reported."""
         import pyperf  # noqa: PLC0415  it is there only with the extra "bench"
 
         environment = {**_ENVIRONMENT, **dict(contender.environment)}
-        runs = []
-        for _ in range(STARTS):
-            spawned = spawn(contender.executable, self.arguments, environment)
-            metadata = {"name": self.name, "mem_max_rss": spawned.memory, "unit": "second"}
-            run = pyperf.Run([spawned.seconds], metadata=metadata, collect_metadata=False)
-            runs.append(run)
+        python, arguments = contender.executable, (*self.options, "-c", self.code)
+        memory = peak_memory(python, self.options, self.code, environment)
+        metadata = {"name": self.name, "mem_max_rss": memory, "unit": "second"}
+        runs = [
+            pyperf.Run(
+                [seconds(python, arguments, environment)], metadata=metadata, collect_metadata=False
+            )
+            for _ in range(STARTS)
+        ]
         return {self.name: runs}
 
 
 def starts(modules: Sequence[str]) -> tuple[Start, ...]:
     """Return every way to start that is measured; `modules` are imported one by one."""
     return (
-        Start(name="-c pass", kind="start-up", arguments=("-c", "pass")),
-        Start(name="-I -S -c pass", kind="start-up", arguments=("-I", "-S", "-c", "pass")),
+        Start(name="-c pass", kind="start-up", options=(), code="pass"),
+        Start(name="-I -S -c pass", kind="start-up", options=("-I", "-S"), code="pass"),
         *(
-            Start(name=f"import {module}", kind="import", arguments=("-c", f"import {module}"))
+            Start(name=f"import {module}", kind="import", options=(), code=f"import {module}")
             for module in modules
         ),
     )

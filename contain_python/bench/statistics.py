@@ -6,7 +6,7 @@ Source: B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993 (perc
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import geometric_mean, median
 
 from contain_python.bench.model import Ratio
@@ -31,24 +31,34 @@ def mean_ratio(pairs: Sequence[tuple[Rounds, Rounds]]) -> Ratio:
 def _bootstrapped(pairs: Sequence[tuple[Rounds, Rounds]]) -> Ratio:
     generator = random.Random(0)  # noqa: S311  the same data give the same interval
     draws = sorted(
-        _mean(pairs, lambda count: generator.choices(range(count), k=count)) for _ in range(_DRAWS)
+        geometric_mean(
+            _drawn_ratio(reference, contender, generator) for reference, contender in pairs
+        )
+        for _ in range(_DRAWS)
     )
     outside = int(_DRAWS * _OUTSIDE)
-    return Ratio(value=_mean(pairs, range), low=draws[outside], high=draws[-outside - 1])
+    value = geometric_mean(middle(reference) / middle(contender) for reference, contender in pairs)
+    return Ratio(value=value, low=draws[outside], high=draws[-outside - 1])
 
 
-def _mean(pairs: Sequence[tuple[Rounds, Rounds]], drawn: Callable[[int], Sequence[int]]) -> float:
-    return geometric_mean(
-        _median(reference, rounds) / _median(contender, rounds)
-        for reference, contender in pairs
-        for rounds in [drawn(min(len(reference), len(contender)))]
+def _drawn_ratio(reference: Rounds, contender: Rounds, generator: random.Random) -> float:
+    """Return the ratio of one draw: of rounds, in which both stay together, and of values in each.
+
+    Drawing rounds alone, of which there are few, would claim to know too much.
+    """
+    count = min(len(reference), len(contender))
+    rounds = generator.choices(range(count), k=count)
+    return _drawn_median(reference, rounds, generator) / _drawn_median(contender, rounds, generator)
+
+
+def _drawn_median(values: Rounds, rounds: Sequence[int], generator: random.Random) -> float:
+    return median(
+        value
+        for number in rounds
+        for value in generator.choices(values[number], k=len(values[number]))
     )
 
 
 def middle(values: Rounds) -> float:
     """Return the median of all rounds."""
-    return _median(values, range(len(values)))
-
-
-def _median(values: Rounds, rounds: Sequence[int]) -> float:
-    return median(value for number in rounds for value in values[number])
+    return median(value for each in values for value in each)

@@ -10,11 +10,12 @@ from typing import Any
 
 from contain_python.artifacts import Described
 from contain_python.bench.model import Summary
+from contain_python.bench.summary import memory_ratios
 from contain_python.components import by_component
 from contain_python.differing import Difference, difference
 from contain_python.elf import ElfFacts, read_elf
 from contain_python.errors import ContainError, UsageError
-from contain_python.files import sorted_files
+from contain_python.files import sha256, sorted_files
 from contain_python.identity import read_identity
 from contain_python.model import CheckResult, Progress
 from contain_python.page.layout import Axis, Box, axis, treemap
@@ -46,6 +47,7 @@ class Told:
     timeline: tuple[Spent, ...]
     bench: Summary | None
     axis: Axis | None
+    memory: dict[str, dict[str, float]]
     difference: Difference | None
 
 
@@ -60,16 +62,22 @@ def gather(
 
     Raises UsageError where a named file is not there or is something else.
     """
+    summary = _summary(bench) if bench else None
     if not artifact.tarball.is_file():
         raise UsageError(
             f"there is no {artifact.tarball}",
             expected="the tarball beside its manifest: the report looks into it",
         )
+    if sha256(artifact.tarball) != artifact.data["tarball"]["sha256"]:
+        raise UsageError(
+            f"{artifact.tarball} is not the one that its manifest describes",
+            expected=f"sha256 {artifact.data['tarball']['sha256']}",
+            remedy="fetch both again",
+        )
     with verify.opened(artifact.tarball) as subject:
         identity = read_identity(subject.stdlib)
         checks = verify.judge(subject, identity.rules if identity else Rules(), progress)
         elf = _elf_rows(subject)
-    summary = _summary(bench) if bench else None
     return Told(
         artifact=artifact,
         components=by_component(artifact.files),
@@ -79,6 +87,7 @@ def gather(
         timeline=read_timeline(workspace / str(artifact.data["release"]["version"])),
         bench=summary,
         axis=axis(_bounds(summary)) if summary else None,
+        memory=memory_ratios(summary) if summary else {},
         difference=difference(previous, artifact) if previous else None,
     )
 

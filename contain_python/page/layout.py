@@ -114,7 +114,7 @@ def _with(box: Box, inside: tuple[Box, ...]) -> Box:
 
 def axis(ratios: Sequence[float]) -> Axis:
     """Return an axis that has room for all ratios, and for 1.0."""
-    low, high = min(1.0, *ratios) / 1.05, max(1.0, *ratios) * 1.05
+    low, high = min([1.0, *ratios]) / 1.05, max([1.0, *ratios]) * 1.05
     plain = Axis(low=low, high=high)
     inside = [mark for mark in _MARKS if low <= mark <= high]
     step = math.ceil(len(inside) / _MOST_MARKS)

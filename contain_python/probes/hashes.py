@@ -5,7 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-import zlib
+
+try:
+    import zlib
+except ImportError:
+    zlib = None  # type: ignore[assignment]
 
 
 def digests(make: object, texts: list[bytes], length: int | None) -> list[str]:
@@ -24,7 +28,9 @@ def main() -> None:
     request = json.load(sys.stdin)
     texts = [bytes(index * 7 % 251 for index in range(length)) for length in request["lengths"]]
     builtin = hashlib.__dict__["__get_builtin_constructor"]
-    told: dict[str, list[str]] = {"zlib crc32": [f"{zlib.crc32(text):08x}" for text in texts]}
+    told: dict[str, list[str]] = {}
+    if zlib:
+        told["zlib crc32"] = [f"{zlib.crc32(text):08x}" for text in texts]
     for name in request["algorithms"]:
         length = 33 if name.startswith("shake") else None
         for kind, make in (

@@ -32,6 +32,10 @@ ARCHITECTURE_CFLAGS = {
 #: How many lines configure prints, for its progress (measured: 3.11 903, 3.13 782, 3.14 816).
 _LINES = 786
 
+#: Answers that configure would take from the circumstances: run with the lowest priority, as
+#: builds in the background are, it finds that nice() does nothing.
+_ANSWERS = {"ac_cv_broken_nice": "no"}
+
 _STATE = re.compile(r"checking for stdlib extension module (\S+)\.\.\. (\S+)")
 
 
@@ -132,7 +136,7 @@ def configure(
         cwd=tree.root,
         log=log,
         on_line=watch,
-        environment={"SOURCE_DATE_EPOCH": str(tree.epoch)},
+        environment={"SOURCE_DATE_EPOCH": str(tree.epoch), **_ANSWERS},
         remedy=f"read {log} and {tree.root / 'config.log'}",
     )
     # 3.11's configure does not know every module: what it does not name, make will show.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,8 +69,17 @@ class _Said:
         return found
 
 
-def run(python: Path, *words: str | Path, log: Path, on_line: Line) -> tuple[str, ...]:
-    """Run pip of a Python, and return what it printed. Raises ContainError with what it refused."""
+def run(
+    python: Path,
+    *words: str | Path,
+    log: Path,
+    on_line: Line,
+    more: Mapping[str, str] | None = None,
+) -> tuple[str, ...]:
+    """Run pip of a Python, and return what it printed. Raises ContainError with what it refused.
+
+    `more` are variables for its environment.
+    """
     said = _Said()
 
     def watch(line: str) -> None:
@@ -84,7 +93,7 @@ def run(python: Path, *words: str | Path, log: Path, on_line: Line) -> tuple[str
             [python, "-sP", "-m", "pip", *words],
             cwd=Path.cwd(),
             log=log,
-            environment=environment(),
+            environment=environment() | dict(more or {}),
             on_line=watch,
         )
     except process.CommandFailed as problem:

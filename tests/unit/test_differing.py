@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +126,29 @@ def test_no_change_is_no_change() -> None:
     """A file whose hash is the same is not told."""
     same: dict[str, Any] = {"path": "a", "size": 1, "sha256": "0"}
     assert file_changes([File(**same)], [File(**same)]) == ()
+
+
+def test_modes_and_links_are_differences(pair: tuple[Path, Path]) -> None:
+    """A file that gained a set-id bit, and a link that points elsewhere, are changed."""
+    one = describe(pair[0])
+    (first, *_), link = one.files, File(path="bin/python3", size=0, sha256="", target="python3.13")
+    changed = file_changes(
+        [first, link], [replace(first, mode="4755"), replace(link, target="python3.14")]
+    )
+    assert {change.path for change in changed} == {first.path, "bin/python3"}
+
+
+def test_debug_symbols_can_be_compared(tmp_path: Path) -> None:
+    """They have no prefix, and no symbols that others could use."""
+    path = an_artifact(tmp_path, {"x": b"x"}, kind="debug")
+    found = difference(describe(path), describe(path))
+    assert found.symbols
+    assert not found.files
+
+
+def test_the_recipe_is_an_input(tmp_path: Path) -> None:
+    """Another choice of the recipe is told as an input that differs."""
+    first = an_artifact(tmp_path / "a", {"x": b"x"}, recipe={"byte_code": {"positions": False}})
+    second = an_artifact(tmp_path / "b", {"x": b"x"}, recipe={"byte_code": {"positions": True}})
+    found = difference(describe(first), describe(second))
+    assert found.inputs.added == ("recipe byte_code.positions = True",)

@@ -196,6 +196,7 @@ def test_any_key_can_be_set() -> None:
     assert recipe.tuning.bolt == ""
     assert recipe.root == Path("/r")
     assert overridden(recipe, " ") == recipe
+    assert overridden(recipe, "build.python=3.14 verify.glibc=2.31").verify.glibc == "2.31"
 
 
 @pytest.mark.parametrize(

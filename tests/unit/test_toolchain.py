@@ -205,7 +205,7 @@ def test_compiler_identity_names_the_build() -> None:
     """The compiler is identified by its own words; a missing one is an error."""
     words = compiler_identity(recipe())
     assert words.startswith("gcc (")
-    with pytest.raises(ToolchainError, match="there is no compiler no-such-cc"):
+    with pytest.raises(ToolchainError, match="there is no program no-such-cc"):
         compiler_identity(recipe("no-such-cc"))
 
 

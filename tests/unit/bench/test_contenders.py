@@ -11,6 +11,7 @@ from values import write
 from contain_python.bench.contenders import facts, find
 from contain_python.bench.model import Contender
 from contain_python.errors import UsageError
+from contain_python.subject import Subject
 
 
 def test_a_path_is_an_interpreter() -> None:
@@ -57,3 +58,12 @@ def test_what_is_no_python_is_refused(tmp_path: Path) -> None:
     other = write(tmp_path / "python3", "#!/bin/sh\necho hello\n", mode=0o755)
     with pytest.raises(UsageError, match="is no Python that runs"):
         facts(Contender(name="other", executable=other))
+
+
+def test_who_is_measured_is_left_as_it_is(python: Subject) -> None:
+    """Asking writes no byte-code: a baseline without it stays so."""
+    for cached in python.stdlib.rglob("*.pyc"):
+        cached.unlink()
+    found = facts(Contender(name="bare", executable=python.executable))
+    assert found.size.byte_code == 0
+    assert not list(python.stdlib.rglob("*.pyc"))

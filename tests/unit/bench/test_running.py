@@ -6,15 +6,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 from values import write
 
 from contain_python.bench import running
 from contain_python.bench.model import Contender
+from contain_python.bench.programs import Program
 from contain_python.bench.startup import STARTS, Start, starts
 from contain_python.errors import CheckError
 from contain_python.model import Progress
 
-PASS = Start(name="-c pass", kind="start-up", arguments=("-c", "pass"))
+PASS = Start(name="-c pass", kind="start-up", options=(), code="pass")
 
 
 def a_pair(folder: Path) -> tuple[Contender, Contender]:
@@ -33,10 +35,20 @@ def test_a_slower_interpreter_is_found(tmp_path: Path) -> None:
     (row,) = running.rows(measured, "plain", ["plain", "slow"])
     assert row.ratios["slow"].high < 1
     assert row.medians["slow"] > row.medians["plain"]
-    assert row.memory["plain"] > 1_000_000
+    assert 1_000_000 < row.memory["plain"] < 100_000_000
     means = running.means(measured, [row], "plain", ["plain", "slow"])
     assert means["start-up"]["slow"].value == pytest.approx(row.ratios["slow"].value)
     assert [one.doing for one in seen] == ["round 1 of 2: -c pass", "round 2 of 2: -c pass"]
+
+
+def test_memory_is_the_interpreters_own(tmp_path: Path) -> None:
+    """However large this process is, the one that it starts is as large as before."""
+    one = a_pair(tmp_path)[0]
+    before = PASS.measure(one)["-c pass"][0].get_metadata()["mem_max_rss"]
+    ballast = bytearray(300_000_000)
+    after = PASS.measure(one)["-c pass"][0].get_metadata()["mem_max_rss"]
+    assert ballast
+    assert abs(after - before) < 2_000_000
 
 
 def test_each_round_measures_every_start(tmp_path: Path) -> None:
@@ -65,3 +77,35 @@ def test_what_was_refused_is_not_measured(tmp_path: Path) -> None:
     measured = running.measure(a_pair(tmp_path), {}, [PASS], refused, 1, tmp_path, lambda _: None)
     assert measured.failed == refused
     assert running.rows(measured, "plain", ["plain", "slow"]) == ()
+
+
+FLAKY = """
+import pathlib, pyperf, sys
+marks = pathlib.Path(__file__).parent
+count = len(list(marks.glob("mark*")))
+if "--worker" not in sys.argv:
+    (marks / f"mark{count}").touch()
+    if count >= 3:
+        sys.exit("it is worn out")
+runner = pyperf.Runner()
+runner.bench_func("one", sum, range(100))
+"""
+
+
+def test_what_fails_later_counts_nowhere(tmp_path: Path) -> None:
+    """A program that fails in the second round on one interpreter is in no row and no mean."""
+    pair = [Contender(name=name, executable=Path(sys.executable)) for name in ("a", "b")]
+    program = Program(
+        name="flaky",
+        script=write(tmp_path / "run_benchmark.py", FLAKY),
+        options=(),
+        requirements=None,
+        python=SpecifierSet(),
+    )
+    inside = {one.name: one for one in pair}
+    measured = running.measure(pair, inside, [program], {}, 3, tmp_path, lambda _: None)
+    assert measured.failed == {"flaky": "a: it is worn out"}
+    assert measured.runs["one"]["a"]
+    assert running.rows(measured, "a", ["a", "b"]) == ()
+    # Nobody runs it any more.
+    assert len(list(tmp_path.glob("mark*"))) == 4

@@ -60,7 +60,7 @@ def test_the_axis_is_logarithmic() -> None:
     assert scale.place(99.0) == 100.0
 
 
-@pytest.mark.parametrize("ratios", [[1.0], [0.5, 0.9], [1.1, 12.0], [0.3, 30.0]])
+@pytest.mark.parametrize("ratios", [[], [1.0], [0.5, 0.9], [1.1, 12.0], [0.3, 30.0]])
 def test_every_axis_shows_what_is_the_same(ratios: list[float]) -> None:
     """1.0 is always marked, there are few marks, and every ratio has its place."""
     scale = axis(ratios)

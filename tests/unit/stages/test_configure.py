@@ -197,3 +197,9 @@ def test_failed_configure_names_its_log(tmp_path: Path) -> None:
     assert "first error: configure: error: unrecognized options: --foo" in caught.value.found
     assert str(tmp_path / "work/logs/configure.log") in caught.value.remedy
     assert "config.log" in caught.value.remedy
+
+
+def test_priority_changes_no_answer(tmp_path: Path) -> None:
+    """Whether nice() works is told, not tried: under nice -n 19 configure would find it broken."""
+    run_configure(tmp_path, 'echo "$ac_cv_broken_nice" >nice')
+    assert (tmp_path / "source/nice").read_text().strip() == "no"
