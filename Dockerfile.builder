@@ -87,7 +87,9 @@ WORKDIR /opt/contain-python/tool
 COPY bootstrap pyproject.toml ./
 COPY requirements-run.txt requirements.txt
 COPY contain_python/__init__.py contain_python/
+COPY contain_python/bench/__init__.py contain_python/bench/
 COPY contain_python/checks/__init__.py contain_python/checks/
+COPY contain_python/page/__init__.py contain_python/page/
 COPY contain_python/stages/__init__.py contain_python/stages/
 COPY contain_python/wheels/__init__.py contain_python/wheels/
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \

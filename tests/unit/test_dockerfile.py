@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,13 @@ def test_packages_of_the_tool_are_pinned_alike() -> None:
 
     assert pins("requirements-run.txt") < pins("requirements.txt")
     assert not {"pytest", "mypy"} & {pin.split("==")[0] for pin in pins("requirements-run.txt")}
+
+
+def test_every_package_of_the_tool_is_there_to_be_installed() -> None:
+    """What pyproject.toml lists is copied before the tool is installed, or that would fail."""
+    with (ROOT / "pyproject.toml").open("rb") as stream:
+        listed = tomllib.load(stream)["tool"]["setuptools"]["packages"]
+    for package in listed:
+        folder = package.replace(".", "/")
+        assert f"COPY {folder}/__init__.py {folder}/\n" in TEXT
+        assert (ROOT / folder / "__init__.py").is_file()
