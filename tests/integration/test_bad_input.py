@@ -270,7 +270,10 @@ def test_disk_full_when_unpacking(toy: Toy) -> None:
     texts = ("No space left on device", "--workspace")
     with small_disk(toy.folder / "small", 1_000_000) as small:
         refused(toy, 7, "build-python", *toy.given(workspace=small), texts=texts)
-        assert sorted(path.name for path in (small / version()).iterdir()) == ["lock", "timeline.json"]
+        assert sorted(path.name for path in (small / version()).iterdir()) == [
+            "lock",
+            "timeline.json",
+        ]
 
 
 def test_disk_full_in_a_command(toy: Toy) -> None:
