@@ -126,12 +126,13 @@ def public_modules(library: Path) -> tuple[str, ...]:
 
 def _sources(directory: Path, package: str) -> Iterator[str]:
     for path in directory.iterdir():
-        name = path.name.removesuffix(".py")
+        # Without sources the byte-code stands in their place.
+        name = path.name.removesuffix(".pyc").removesuffix(".py")
         if not name.isidentifier() or name.startswith("_") or name in _TESTS:
             continue
-        if path.suffix == ".py":
+        if path.suffix in (".py", ".pyc"):
             yield package + name
-        elif (path / "__init__.py").is_file():
+        elif any((path / f"__init__.{ending}").is_file() for ending in ("py", "pyc")):
             yield package + name
             yield from _sources(path, f"{package}{name}.")
 

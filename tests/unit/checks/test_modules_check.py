@@ -128,3 +128,12 @@ def test_public_modules(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     assert public_modules(tmp_path) == ("_fast", "one", "pack", "pack.two")
+
+
+def test_modules_without_sources_are_asked_for(tmp_path: Path) -> None:
+    """Byte-code that stands in its source's place is a module, and so are packages of it."""
+    for name in ("plain.pyc", "basic/__init__.pyc", "basic/inner.pyc", "basic/_own.pyc"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    assert public_modules(tmp_path) == ("basic", "basic.inner", "plain")
