@@ -62,6 +62,19 @@ def test_wheelhouse_is_installed_in_the_other_stage(consumer: Consumer, tmp_path
         dockerfile(replace(consumer, ship="tar"))
 
 
+def test_free_threading_has_directories_of_its_own(consumer: Consumer, tmp_path: Path) -> None:
+    """The builder of python3.14t is called by its name, and its library is where that says."""
+    manifest = Path(consumer.manifest)
+    data = json.loads(manifest.read_text()) | {"configure": ["./configure", "--disable-gil"]}
+    data["release"]["version"] = "3.14.7"
+    manifest.write_text(json.dumps(data))
+    path = tmp_path / "web.txt"
+    path.write_text("a==1\n")
+    text = dockerfile(replace(consumer, requirements=str(path), ship="wheelhouse"))
+    assert "/opt/p/bin/python3.14t" in text
+    assert "/opt/p/lib/python3.14t" in text
+
+
 @pytest.mark.parametrize(
     ("text", "hashed"),
     [
