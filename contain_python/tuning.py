@@ -111,6 +111,15 @@ def ldflags(recipe: Recipe) -> tuple[str, ...]:
     return tuple(flags)
 
 
+def last_ldflags(recipe: Recipe) -> tuple[str, ...]:
+    """Return the linker's flags that overrule the recipe's own.
+
+    BOLT (LLVM 19) moves code to which packed relative relocations still point: what it writes dies
+    as it starts.
+    """
+    return ("-Wl,-z,nopack-relative-relocs",) if recipe.tuning.bolt else ()
+
+
 def bolt_programs(recipe: Recipe) -> tuple[str, ...]:
     """Return the commands that BOLT consists of; none without it."""
     bolt = recipe.tuning.bolt

@@ -99,6 +99,7 @@ def _variables(recipe: Recipe, tree: SourceTree, machine: str) -> tuple[str, ...
         "-Wl,--build-id=sha1",
         *tuning.ldflags(recipe),
         *recipe.compiler.ldflags,
+        *tuning.last_ldflags(recipe),
     )
     return (
         f"CC={recipe.compiler.cc}",

@@ -63,6 +63,16 @@ def test_each_choice_reaches_configure(choices: dict[str, str], words: list[str]
         assert word in line(tuned(**choices))
 
 
+def test_bolt_and_packed_relocations_do_not_meet() -> None:
+    """Whatever the recipe packs, the last word is that nothing is packed for BOLT."""
+    recipe = replace(
+        tuned(bolt="llvm-bolt-19"), compiler=Compiler(ldflags=("-Wl,-z,pack-relative-relocs",))
+    )
+    words = line(recipe).split()
+    last = [word for word in words if "pack-relative-relocs" in word][-1]
+    assert last == "-Wl,-z,nopack-relative-relocs"
+
+
 def test_no_task_without_a_profile() -> None:
     """Where nothing is trained, no task is named."""
     recipe = replace(tuned(training="workloads"), build=Build(optimize="lto"))
