@@ -65,9 +65,9 @@ def describe(path: Path) -> Described:
         found = Described(manifest=manifest, tarball=tarball, data=data)
         # What a manifest must have.
         found.files, found.packed, data["release"]["version"], data["kind"]
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         raise UsageError(
-            f"there is no manifest {manifest}",
+            f"there is no manifest {'in' if path.is_dir() else 'beside'} {path}",
             expected="a tarball that invoke build-python made, beside its manifest, or that",
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as problem:

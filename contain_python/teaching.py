@@ -186,7 +186,7 @@ Your BuildKit builders (remote, Kubernetes) do the work; nothing of that is this
 
 invoke bench                                       this recipe's build beside the official image's
 invoke bench --against "official standalone /usr/bin/python3.13"
-invoke bench --against "no-bolt x86-64-v3" --programs all --rounds 10
+invoke bench --against "official bolt x86-64-v3" --programs all --rounds 10
 invoke bench --subject /opt/a/bin/python3 --against /opt/b/bin/python3 --programs none
 
 What has no path is built here: "official" as the Docker image's recipe does, "standalone" with

@@ -116,8 +116,10 @@ def test_what_is_no_manifest_is_refused(tmp_path: Path, content: str) -> None:
 
 def test_a_missing_artifact_is_refused(tmp_path: Path) -> None:
     """A tarball without its manifest cannot be described."""
-    with pytest.raises(UsageError, match="there is no manifest"):
+    with pytest.raises(UsageError, match="there is no manifest beside"):
         describe(tmp_path / "python.tar.zst")
+    with pytest.raises(UsageError, match="there is no manifest in"):
+        describe(tmp_path)
     with pytest.raises(UsageError, match="sizes needs an artifact"):
         show_sizes("", Console())
 
