@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
 import json
 import os
 import platform
@@ -24,7 +23,7 @@ from contain_python.bench.summary import memory_ratios
 from contain_python.console import Console
 from contain_python.errors import UsageError
 from contain_python.extraction import extract
-from contain_python.files import human_size, whole_directory, whole_file, write_whole
+from contain_python.files import human_size, whole_directory, write_whole
 from contain_python.model import Progress
 from contain_python.recipe import read_recipe
 from contain_python.releases import read_lock
@@ -264,8 +263,9 @@ def _write(output: Path, summary: Summary, measured: Measured) -> None:
                 if found.get(facts.name)
             ]
         )
-        with whole_file(output / _file_name(facts.name)) as stream:
-            suite.dump(io.TextIOWrapper(stream, encoding="utf-8", write_through=True))
+        with tempfile.NamedTemporaryFile(suffix=".json") as file:
+            suite.dump(file.name, replace=True)
+            write_whole(output / _file_name(facts.name), file.read().decode())
 
 
 def _file_name(name: str) -> str:
