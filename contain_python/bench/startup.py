@@ -30,8 +30,10 @@ class Start:
         import pyperf  # noqa: PLC0415  it is there only with the extra "bench"
 
         environment = {**_ENVIRONMENT, **dict(contender.environment)}
-        python, arguments = contender.executable, (*self.options, "-c", self.code)
-        memory = peak_memory(python, self.options, self.code, environment)
+        # -I hears no variable, and would leave byte-code behind for those that come after.
+        options = ("-B", *self.options)
+        python, arguments = contender.executable, (*options, "-c", self.code)
+        memory = peak_memory(python, options, self.code, environment)
         metadata = {"name": self.name, "mem_max_rss": memory, "unit": "second"}
         runs = [
             pyperf.Run(

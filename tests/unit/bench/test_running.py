@@ -15,6 +15,7 @@ from contain_python.bench.programs import Program
 from contain_python.bench.startup import STARTS, Start, starts
 from contain_python.errors import CheckError
 from contain_python.model import Progress
+from contain_python.subject import Subject
 
 PASS = Start(name="-c pass", kind="start-up", options=(), code="pass")
 
@@ -56,6 +57,15 @@ def test_each_round_measures_every_start(tmp_path: Path) -> None:
     pair = a_pair(tmp_path)
     measured = running.measure(pair[:1], {}, [PASS], {}, 3, tmp_path, lambda _: None)
     assert [len(runs) for runs in measured.runs["-c pass"]["plain"]] == [STARTS] * 3
+
+
+def test_no_start_leaves_byte_code(python: Subject, tmp_path: Path) -> None:
+    """Whoever has none is measured without, in the last round as in the first."""
+    for cached in python.stdlib.rglob("*.pyc"):
+        cached.unlink()
+    bare = Contender(name="bare", executable=python.executable)
+    running.measure([bare], {}, starts(("json",)), {}, 1, tmp_path, lambda _: None)
+    assert not list(python.stdlib.rglob("*.pyc"))
 
 
 def test_every_start_is_named() -> None:
