@@ -157,10 +157,12 @@ def test_tests_are_laid_beside_a_flavour(tmp_path: Path) -> None:
     write(relocated / dynload / "math.so", "unstripped")
     write(root / dynload / "math.so", "as shipped")
     write(root / "lib/python3.13/unittest/case.py")
-    lay_tests(library, relocated, root, "3.13")
+    write(library / "_pydecimal.py", "a fallback")
+    lay_tests(library, relocated, root, "python3.13")
     stdlib = root / "lib/python3.13"
     assert (stdlib / "test/test_os.py").is_file()
     assert (stdlib / "unittest/test/test_x.py").is_file()
+    assert (stdlib / "_pydecimal.py").read_text() == "a fallback"
     assert not (stdlib / "lib2to3").exists()
     assert (root / dynload / "_testcapi.so").read_text() == "for tests"
     assert (root / dynload / "math.so").read_text() == "as shipped"
