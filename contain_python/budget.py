@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from statistics import median
 
 from contain_python.artifacts import Described, describe
 from contain_python.components import File
@@ -14,11 +13,9 @@ from contain_python.errors import CheckError, ContainError, ToolchainError
 from contain_python.files import human_size
 from contain_python.model import FlavourName
 from contain_python.recipe import Budget, Limit
-from contain_python.spawning import seconds
+from contain_python.spawning import STARTS, medians
 
 _TOLD = 8
-_STARTS = 20
-_START = ("-c", "pass")
 
 
 def limit(budget: Budget, kind: str) -> Limit:
@@ -96,17 +93,12 @@ def refuse_slow_start(budget: Budget, executable: Path) -> float | None:
             f"there is no {start.than} to compare the start-up with",
             remedy="name another interpreter under [budget.start_up] in contain.toml",
         )
-    environment = {"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
-    pairs = [
-        [seconds(path, _START, environment) for path in (executable, Path(program))]
-        for _ in range(_STARTS)
-    ]
-    ours, theirs = (median(side) for side in zip(*pairs, strict=True))
+    ours, theirs = medians((executable, Path(program)))
     if ours > theirs * start.ratio:
         raise CheckError(
             f"the interpreter takes {ours / theirs:.2f} times as long to start as {start.than}",
             expected=f"{start.ratio} times at most, as [budget.start_up] in contain.toml says",
-            found=f"{ours * 1000:.1f} ms, and {theirs * 1000:.1f} ms (medians of {_STARTS})",
+            found=f"{ours * 1000:.1f} ms, and {theirs * 1000:.1f} ms (medians of {STARTS})",
             remedy="see what it does: python -X importtime -c pass, and strace -c",
         )
-    return float(ours / theirs)
+    return ours / theirs

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from statistics import median
 
 from contain_python.artifacts import Described, describe
 from contain_python.components import by_component
@@ -13,13 +12,11 @@ from contain_python.differing import Difference, Sides, difference
 from contain_python.errors import UsageError
 from contain_python.extraction import extract
 from contain_python.files import human_size
-from contain_python.spawning import seconds
+from contain_python.spawning import medians
 from contain_python.structure import unstructure
 
 #: How many files, symbols and the like are told; --json has all of them.
 _TOLD = 20
-_STARTS = 20
-_START = ("-c", "pass")
 
 
 def show_sizes(artifact: str, console: Console) -> None:
@@ -109,11 +106,7 @@ def _starts(first: Described, second: Described) -> dict[str, float]:
             _extracted(one, Path(folder) / str(number))
             for number, one in enumerate((first, second))
         ]
-        environment = {"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
-        pairs = [
-            [seconds(program, _START, environment) for program in programs] for _ in range(_STARTS)
-        ]
-    one, other = (median(side) for side in zip(*pairs, strict=True))
+        one, other = medians(programs)
     return {"first": one, "second": other}
 
 

@@ -14,8 +14,8 @@ Pass = Literal["instrumenting", "training", "compiling", "linking", "counting"]
 _OBJECTS = 370
 
 #: The share of make's time that each pass takes ("train" and "lto" measured on 2 cores with gcc
-#: 12 and 3.14.7, BOLT's with clang 19; LTO does most of its work when it links the interpreter,
-#: and prints nothing meanwhile).
+#: 12 and 3.14.7, "train-bolt" put together from them; LTO does most of its work when it
+#: links the interpreter, and prints nothing meanwhile).
 _SHARES: dict[Kind, dict[Pass, float]] = {
     "train": {"instrumenting": 0.58, "training": 0.42},
     "train-bolt": {

@@ -76,7 +76,7 @@ def stages_of(request: Request, steps: Steps) -> Iterator[str]:
     """Yield the name of each stage once it is done."""
     workspace, console = request.workspace, steps.console
 
-    source = steps.run("download", lambda: _download(request, console))
+    source = steps.run("download", lambda: bring_source(request, console))
     yield "download"
 
     tree = steps.keep(
@@ -235,7 +235,8 @@ def _record(request: Request, steps: Steps, configured: ConfiguredTree) -> Profi
     return profile
 
 
-def _download(request: Request, console: Console) -> SourceArchive:
+def bring_source(request: Request, console: Console) -> SourceArchive:
+    """Bring the verified source of a request into the cache. Raises SourceError."""
     return download.download(
         request.recipe,
         request.release,

@@ -8,8 +8,12 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
 
 from contain_python.errors import CheckError
+
+#: How often each is started where two are compared.
+STARTS = 20
 
 #: What a Python says of itself at its end. What the kernel tells its parent (ru_maxrss) includes
 #: the parent's own peak, of whose memory the child has a share until it begins.
@@ -33,6 +37,15 @@ def seconds(executable: Path, arguments: Sequence[str], environment: Mapping[str
     if status:
         raise _failed(argv, f"status {os.waitstatus_to_exitcode(status)}")
     return spent
+
+
+def medians(executables: Sequence[Path]) -> list[float]:
+    """Return how long each Python takes for `-c pass`: the medians of starts in turn."""
+    environment = {"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
+    rounds = [
+        [seconds(path, ("-c", "pass"), environment) for path in executables] for _ in range(STARTS)
+    ]
+    return [median(side) for side in zip(*rounds, strict=True)]
 
 
 def peak_memory(

@@ -25,10 +25,10 @@ from contain_python.errors import UsageError
 from contain_python.extraction import extract
 from contain_python.files import human_size, whole_directory, write_whole
 from contain_python.model import Progress
+from contain_python.pipeline import bring_source
 from contain_python.recipe import read_recipe
 from contain_python.releases import read_lock
 from contain_python.request import Request
-from contain_python.stages import download
 from contain_python.structure import structure, suggestion, unstructure
 
 OURS = "ours"
@@ -190,15 +190,7 @@ def _built(name: str, options: commands.Options, console: Console) -> Contender:
 def _baseline(word: str, options: commands.Options, console: Console) -> Contender:
     request = _request(options)
     with console.stage(word, 1, 1):
-        source = download.download(
-            request.recipe,
-            request.release,
-            request.workspace.cache,
-            offline=request.offline,
-            source=request.source,
-            progress=console.progress,
-            note=console.note,
-        )
+        source = bring_source(request, console)
         executable = baselines.build(
             baselines.named(word),
             source,

@@ -154,3 +154,15 @@ def test_the_recipe_is_an_input(tmp_path: Path) -> None:
     second = an_artifact(tmp_path / "b", {"x": b"x"}, recipe={"byte_code": {"positions": True}})
     found = difference(describe(first), describe(second))
     assert found.inputs.added == ("recipe byte_code.positions = True",)
+
+
+def test_speed_is_that_of_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --speed both are extracted and started, and the slower one is told as such."""
+    quick = an_artifact(tmp_path / "a", {"bin/python3": b"#!/bin/sh\n"})
+    slow = an_artifact(tmp_path / "b", {"bin/python3": b"#!/bin/sh\nsleep 0.1\n"})
+    show_difference(str(quick), str(slow), Console(as_json=True), speed=True)
+    told = json.loads(capsys.readouterr().out)["start_up"]
+    assert 0 < told["first"] < told["second"]
+    quick.unlink()
+    with pytest.raises(UsageError, match=r"there is no .*runtime\.tar\.gz"):
+        show_difference(str(quick), str(slow), Console(), speed=True)
