@@ -229,7 +229,7 @@ def _request(
     try:
         return _in_time(ask, turn)
     except requests.exceptions.SSLError as problem:
-        raise MirrorFailed(f"no trusted connection: {_root_cause(problem)}") from problem
+        raise MirrorFailed(f"no trusted connection: {root_cause(problem)}") from problem
     except requests.exceptions.ReadTimeout as problem:
         raise _TryAgain(f"no answer for {idle:g} s") from problem
     except requests.exceptions.ConnectTimeout as problem:
@@ -237,9 +237,9 @@ def _request(
     except requests.exceptions.ConnectionError as problem:
         unreachable = isinstance(_innermost(problem), urllib3.exceptions.NewConnectionError)
         attempts = _CONNECT_ATTEMPTS if unreachable else None
-        raise _TryAgain(_root_cause(problem), attempts=attempts) from problem
+        raise _TryAgain(root_cause(problem), attempts=attempts) from problem
     except (requests.exceptions.RequestException, ValueError) as problem:
-        raise MirrorFailed(_root_cause(problem)) from problem
+        raise MirrorFailed(root_cause(problem)) from problem
 
 
 def _in_time(ask: Callable[[], T], turn: _Fetch) -> T:
@@ -341,7 +341,7 @@ def _chunks(response: requests.Response, turn: _Fetch) -> Iterator[bytes]:
         except urllib3.exceptions.ReadTimeoutError as problem:
             raise _TryAgain(f"nothing more for {turn.limits.idle_seconds:g} s") from problem
         except (urllib3.exceptions.HTTPError, OSError) as problem:
-            raise _TryAgain(f"connection lost: {_root_cause(problem)}") from problem
+            raise _TryAgain(f"connection lost: {root_cause(problem)}") from problem
         if not chunk:
             return
         yield chunk
@@ -355,7 +355,7 @@ def _innermost(problem: BaseException) -> BaseException:
     return _innermost(inner) if inner is not None else problem
 
 
-def _root_cause(problem: BaseException) -> str:
+def root_cause(problem: BaseException) -> str:
     """Return the innermost reason in words, without the objects' names around it."""
     text = str(_innermost(problem))
     text = re.sub(r"^(<[^>]*>|\w+\(.*?\)): ", "", text)

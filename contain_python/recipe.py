@@ -208,6 +208,47 @@ class Budget:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pin:
+    """What `outdated` and `upgrade` leave as it is: a series or a tool, why, and until when."""
+
+    name: str
+    why: str
+    until: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feeds:
+    """`[updates.feeds]`: where what is known elsewhere is fetched; a company can have mirrors."""
+
+    downloads: str = "https://www.python.org/api/v2/downloads/release/"
+    cycle: str = "https://peps.python.org/api/release-cycle.json"
+    cve: str = "https://cveawg.mitre.org/api/cve"
+    psf: str = "https://github.com/psf/advisory-database/archive/refs/heads/main.tar.gz"
+    debian: str = "https://security-tracker.debian.org/tracker/data/json"
+    osv: str = "https://api.osv.dev/v1/query"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Updates:
+    """`[updates]`: when an update is due, in days, and what is never updated (docs/updates.md)."""
+
+    cooling_off_days: int = 14
+    end_of_life_days: int = 90
+    stale_days: int = 14
+    bases: tuple[str, ...] = ()
+    pin: tuple[Pin, ...] = ()
+    feeds: Feeds = field(default_factory=Feeds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """`[provenance]`: who builds (a URI), and the command that signs each statement ("{}")."""
+
+    builder: str = ""
+    sign: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pack:
     """`[pack]`: the compression of the tarballs."""
 
@@ -231,6 +272,8 @@ class Recipe:
     pack: Pack = field(default_factory=Pack)
     budget: Budget = field(default_factory=Budget)
     wheels: Wheels = field(default_factory=Wheels)
+    updates: Updates = field(default_factory=Updates)
+    provenance: Provenance = field(default_factory=Provenance)
     profile: tuple[NamedProfile, ...] = ()
 
 
