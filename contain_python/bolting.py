@@ -13,16 +13,17 @@ from pathlib import Path
 from contain_python import process
 from contain_python.errors import CompileError
 from contain_python.recipe import Recipe
-from contain_python.tuning import BOLT_LEAVES_ALONE, bolt_programs
+from contain_python.tuning import BOLT_LEAVES_ALONE, bolt_programs, is_clang
 
 #: What was counted, beside the executable.
 COUNTED = "python.fdata"
 
 _LINKED = "python.prebolt"
 _ANEW = "python.bolt"
-_COMMON = ("-update-debug-sections", f"-skip-funcs={BOLT_LEAVES_ALONE}")
+_SKIPPED = f"-skip-funcs={BOLT_LEAVES_ALONE}"
 
-#: Upstream's choice, but for -icf: CPython compares the addresses of functions.
+#: Upstream's choice, but for -icf: CPython compares the addresses of functions; and for
+#: -use-gnu-stack, which takes the header that says that the stack is not executable.
 _APPLY = (
     "-reorder-blocks=ext-tsp",
     "-reorder-functions=cdsort",
@@ -35,7 +36,6 @@ _APPLY = (
     "-jump-tables=aggressive",
     "-indirect-call-promotion=all",
     "-dyno-stats",
-    "-use-gnu-stack",
     "-frame-opt=hot",
 )
 
@@ -48,7 +48,12 @@ def instrument(recipe: Recipe, root: Path, log: Path) -> None:
     (root / "python").replace(root / _LINKED)
     counter = f"-instrumentation-file={root / 'python.bolt'}"
     words = ("-instrument", "-instrumentation-file-append-pid", counter)
-    _run((program, _LINKED, "-o", "python", *words, *_COMMON), root, log)
+    _run((program, _LINKED, "-o", "python", *words, *_common(recipe)), root, log)
+
+
+def _common(recipe: Recipe) -> tuple[str, ...]:
+    """Return what both runs take; LLVM 19 crashes over clang's debug information with LTO."""
+    return (_SKIPPED,) if is_clang(recipe) else ("-update-debug-sections", _SKIPPED)
 
 
 def collect(recipe: Recipe, root: Path, log: Path) -> None:
@@ -79,7 +84,7 @@ def reorder(recipe: Recipe, root: Path, log: Path) -> None:
         if _UNFIT.search(line):
             unfit.append(line.strip())
 
-    command = (program, _LINKED, "-o", _ANEW, f"-data={COUNTED}", *_COMMON, *_APPLY)
+    command = (program, _LINKED, "-o", _ANEW, f"-data={COUNTED}", *_common(recipe), *_APPLY)
     _run(command, root, log, watch)
     if unfit:
         raise CompileError(

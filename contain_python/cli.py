@@ -31,6 +31,7 @@ from contain_python.container_tasks import OFFERS as CONTAINER_OFFERS
 from contain_python.errors import ContainError, InterruptedBuild, PackError, UsageError
 from contain_python.offers import Offer
 from contain_python.teaching import HELP, STAGE_HELP, TEACHING
+from contain_python.update_tasks import OFFERS as UPDATE_OFFERS
 from contain_python.wheel_tasks import OFFERS as WHEEL_OFFERS
 
 Body = Callable[[Console, dict[str, Any]], None]
@@ -289,7 +290,8 @@ def collection(argv: list[str]) -> Collection:
         )
     )
     tasks += [
-        _offered_task(offer, argv) for offer in (*CONTAINER_OFFERS, *WHEEL_OFFERS, *BENCH_OFFERS)
+        _offered_task(offer, argv)
+        for offer in (*CONTAINER_OFFERS, *WHEEL_OFFERS, *BENCH_OFFERS, *UPDATE_OFFERS)
     ]
     namespace = Collection()
     for item in tasks:

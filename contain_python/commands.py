@@ -306,10 +306,10 @@ def explain(path: str, options: Options, console: Console) -> None:
     release = chosen(read_lock(recipe.root / "releases.lock"), recipe, options)
     workspace = requested(options, recipe, release).workspace
     name = path.removeprefix(recipe.build.prefix).strip("/")
-    if not all((workspace.ledgers / f"prune-{kind}.json").is_file() for kind in FLAVOURS):
+    if not all((workspace.ledgers / f"sbom-{kind}.json").is_file() for kind in FLAVOURS):
         raise UsageError(
             f"CPython {release.version} has not been built in {workspace.root}",
-            remedy="run invoke prune first, or name the build with --python and --workspace",
+            remedy="run invoke sbom first, or name the build with --python and --workspace",
         )
     histories = {kind: history(workspace, name, kind) for kind in FLAVOURS}
     kept = {kind: (workspace.place(f"flavours/{kind}") / name).exists() for kind in FLAVOURS}
@@ -337,7 +337,7 @@ def explain(path: str, options: Options, console: Console) -> None:
 
 def history(workspace: Workspace, name: str, flavour: FlavourName) -> list[tuple[str, Change]]:
     """Return what each stage did to a file, or to the files of a directory, in order."""
-    stages = ("relocate", "strip", "byte-compile", f"prune-{flavour}")
+    stages = ("relocate", "strip", "byte-compile", f"prune-{flavour}", f"sbom-{flavour}")
     return [
         (stage, change)
         for stage in stages

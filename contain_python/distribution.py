@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import os
+import platform
 import re
 import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from debian.copyright import Copyright, MachineReadableFormatError, NotMachineReadableError
 
 from contain_python import process
 from contain_python.errors import ContainError, ToolchainError
@@ -163,14 +166,54 @@ def install_environment(inherited: Mapping[str, str]) -> dict[str, str]:
     return {**proxies, "DEBIAN_FRONTEND": "noninteractive", "PATH": path}
 
 
+def os_release() -> dict[str, str]:
+    """Return what os-release(5) says of this machine; nothing where there is no such file."""
+    try:
+        return platform.freedesktop_os_release()
+    except OSError:
+        return {}
+
+
 def name_of_distribution() -> str:
     """Return the distribution's name for people, such as "Debian GNU/Linux 12 (bookworm)"."""
-    for path in (Path("/etc/os-release"), Path("/usr/lib/os-release")):
-        if path.is_file():
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                if line.startswith("PRETTY_NAME="):
-                    return line.removeprefix("PRETTY_NAME=").strip("\"'")
-    return "unknown"
+    return os_release().get("PRETTY_NAME", "unknown")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Details:
+    """What a package says of itself: its source package, that one's version, and its licences."""
+
+    architecture: str = ""
+    source: str = ""
+    source_version: str = ""
+    licences: tuple[str, ...] = ()
+
+
+def package_details(name: str) -> Details:
+    """Return what the distribution knows of an installed package; rpm and apk tell less."""
+    if shutil.which("dpkg-query"):
+        shown = "--showformat=${Architecture} ${source:Package} ${source:Version}"
+        words = _answer("dpkg-query", "--show", shown, name).split()
+        if len(words) == 3:  # noqa: PLR2004  as asked for
+            return Details(
+                architecture=words[0],
+                source=words[1],
+                source_version=words[2],
+                licences=_licences_of(name),
+            )
+    licence = _answer("rpm", "-q", "--qf", "%{LICENSE}", name)
+    return Details(source=name, licences=(licence,) if licence else ())
+
+
+def _licences_of(name: str) -> tuple[str, ...]:
+    """Return the licences that a Debian copyright file names, if it is for machines (DEP 5)."""
+    path = Path(f"/usr/share/doc/{name}/copyright")
+    try:
+        copyright_file = Copyright(path.read_text(encoding="utf-8").splitlines(), strict=False)
+    except (OSError, ValueError, NotMachineReadableError, MachineReadableFormatError):
+        return ()
+    stanzas = copyright_file.all_files_paragraphs()
+    return tuple(sorted({str(one.license.synopsis) for one in stanzas if one.license}))  # type: ignore[attr-defined]
 
 
 @functools.cache

@@ -24,6 +24,7 @@ from contain_python.model import (
     Verified,
 )
 from contain_python.request import Request
+from contain_python.sbom.place import PLACE
 from contain_python.stages import configure, install, make, train, unpack
 from contain_python.tars import compressors
 
@@ -38,6 +39,7 @@ STAGES = (
     "strip",
     "byte-compile",
     "prune",
+    "sbom",
     "archive",
     "verify",
     "pack",
@@ -53,6 +55,7 @@ KEPT: dict[str, tuple[type, tuple[str, ...]]] = {
     "strip": (Stripped, ("stripped", "debug")),
     "byte-compile": (Prefix, ("compiled",)),
     "prune": (Flavours, tuple(f"flavours/{name}" for name in FLAVOURS)),
+    "sbom": (Flavours, ("sbom", *(f"flavours/{name}/{PLACE}" for name in FLAVOURS))),
     "archive": (Archives, ("archives",)),
     "verify": (Verified, ()),
     "pack": (Packed, ()),
@@ -156,6 +159,7 @@ class BuildInputs:
             "byte-compile": lambda: {"tool": self.tool, "byte-code": recipe.byte_code},
             # What verify and modules say is told in each flavour (identity.py).
             "prune": lambda: {"prune rules": recipe.prune, **self._judged()},
+            "sbom": lambda: {"tool": self.tool},
             "archive": lambda: {"tool": self.tool},
             "verify": lambda: {**self._judged(), "budget": recipe.budget},
             "pack": lambda: {

@@ -8,6 +8,7 @@ import tarfile
 from typing import Any
 
 from contain_python import __version__, toolchain
+from contain_python.distribution import os_release
 from contain_python.keeping import tool_fingerprint
 from contain_python.ledger import by_rule, read_changes
 from contain_python.model import Archive, FlavourName, Prefix, Verified
@@ -26,9 +27,12 @@ def manifest_text(
     workspace: Workspace,
     verified: Verified,
     item: Archive,
-    tarball: dict[str, str | int],
+    beside: dict[str, dict[str, str | int]],
 ) -> str:
-    """Return the manifest of one archive as JSON. It holds no duration and no path of the build."""
+    """Return the manifest of one archive as JSON. It holds no duration and no path of the build.
+
+    `beside` tells of the tarball and the bill of materials: name, SHA-256, size in bytes.
+    """
     prefix = verified.archives.flavours.runtime
     data = {
         "format": FORMAT,
@@ -48,11 +52,12 @@ def manifest_text(
         "make": [word for word in prefix.built.make_command if not word.startswith("-j")],
         "compiler": prefix.built.configured.compiler,
         "machine": prefix.built.configured.machine,
+        "distribution": _distribution(),
         "packages": toolchain.build_packages(recipe, prefix.release),
         "profile": _profile(prefix),
         "recipe": _recipe(recipe),
         "compressors": compressors(),
-        "tarball": tarball,
+        **beside,
         "tar": {"sha256": item.sha256, "size": item.size},
         "files": file_rows(item),
     }
@@ -67,6 +72,13 @@ def manifest_text(
             {"check": result.check, "passed": result.passed} for result in verified.results(name)
         ]
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
+def _distribution() -> dict[str, str]:
+    """Return which distribution the packages are of."""
+    system = os_release()
+    names = {"id": "ID", "version": "VERSION_ID", "codename": "VERSION_CODENAME"}
+    return {name: system.get(key, "") for name, key in names.items()}
 
 
 def _profile(prefix: Prefix) -> dict[str, Any] | None:
@@ -128,7 +140,7 @@ def file_rows(item: Archive) -> list[dict[str, Any]]:
 
 def _ledger(workspace: Workspace, name: FlavourName) -> list[dict[str, str | int]]:
     rows: list[dict[str, str | int]] = []
-    for stage in (*_STAGES, f"prune-{name}"):
+    for stage in (*_STAGES, f"prune-{name}", f"sbom-{name}"):
         for rule, (files, size) in by_rule(read_changes(workspace.ledgers, stage)).items():
             row: dict[str, str | int] = {"stage": stage, "rule": rule, "files": files}
             # What relocation rewrote was as long as the names of the build's directories.

@@ -276,7 +276,7 @@ class Stripped:
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """A finished tarball in `dist/` with its manifest; sizes in bytes."""
+    """A finished tarball in `dist/` and the papers beside it; sizes in bytes."""
 
     kind: str
     path: Path
@@ -284,6 +284,13 @@ class Artifact:
     size: int
     unpacked: int
     manifest: Path
+    sbom: Path
+    provenance: Path
+
+    @property
+    def papers(self) -> tuple[Path, ...]:
+        """Return what stands beside the tarball and describes it."""
+        return self.manifest, self.sbom, self.provenance
 
 
 @dataclass(frozen=True, kw_only=True)

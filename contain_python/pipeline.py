@@ -33,6 +33,7 @@ from contain_python.model import (
     Stripped,
     Verified,
 )
+from contain_python.names import artifact_name
 from contain_python.profile_choice import choose_profile
 from contain_python.report import show_results
 from contain_python.request import Request
@@ -47,6 +48,7 @@ from contain_python.stages import (
     pack,
     prune,
     relocate,
+    sbom,
     strip,
     train,
     unpack,
@@ -132,7 +134,10 @@ def stages_of(request: Request, steps: Steps) -> Iterator[str]:
     )
     yield "prune"
 
-    archives = steps.keep("archive", Archives, lambda: archive.archive(workspace, flavours))
+    described = steps.keep("sbom", Flavours, lambda: _describe(request, steps, flavours))
+    yield "sbom"
+
+    archives = steps.keep("archive", Archives, lambda: archive.archive(workspace, described))
     yield "archive"
 
     verified = steps.keep("verify", Verified, lambda: _verify(request, console, archives))
@@ -304,6 +309,11 @@ def _prune(request: Request, steps: Steps, compiled: Prefix, debug: Path) -> Fla
     return steps.save(flavours, *ledgers)
 
 
+def _describe(request: Request, steps: Steps, flavours: Flavours) -> Flavours:
+    described, ledgers = sbom.describe(request.recipe, request.workspace, flavours)
+    return steps.save(described, *ledgers)
+
+
 def _verify(request: Request, console: Console, archives: Archives) -> Verified:
     runtime, builder = (_judge(request, console, archives, name) for name in FLAVOURS)
     for name in FLAVOURS:
@@ -343,7 +353,7 @@ def _refuse_excess(request: Request, archives: Archives, name: FlavourName) -> N
     rows = file_rows(archives.of(name))
     prefix = archives.flavours.prefix(name)
     before = request.workspace.dist / (
-        pack.artifact_name(request.recipe, archives.flavours, name) + ".json"
+        artifact_name(request.recipe, archives.flavours, name) + ".json"
     )
     budget.refuse_unpacked(request.recipe.budget, name, files_of(rows, prefix.prefix), before)
 

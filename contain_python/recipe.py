@@ -242,9 +242,10 @@ class Updates:
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """`[provenance]`: who builds (a URI), and the command that signs each statement ("{}")."""
+    """`[provenance]`: who builds (a URI), in which image, and the command that signs ("{}")."""
 
     builder: str = ""
+    image: str = ""
     sign: tuple[str, ...] = ()
 
 

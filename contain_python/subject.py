@@ -37,6 +37,7 @@ PARTS = (
     "lib64/python3.*",
     "lib/libpython3*",
     "lib/pkgconfig/python*",
+    "share/sbom/python-*",
 )
 
 #: A path of fewer parts says nothing when it is found in a file.

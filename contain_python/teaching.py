@@ -53,6 +53,7 @@ STAGE_HELP = {
     "strip": "Remove the test packages, and move debug symbols into their own tree.",
     "byte-compile": "Byte-compile the standard library, deterministically.",
     "prune": "Make the flavours: runtime and builder.",
+    "sbom": "Put a bill of materials (CycloneDX) into each flavour.",
     "archive": "Archive both flavours and the debug symbols as deterministic tars.",
     "verify": "Judge both flavours of the build, or any Python: verify TARBALL_OR_PREFIX.",
     "pack": "Compress what was verified into dist/, with manifests and SHA256SUMS.",

@@ -28,8 +28,10 @@ from contain_python.extraction import DAMAGE, decompressed
 from contain_python.files import Pending, leavings, pending_file, remove_tree, sha256, write_whole
 from contain_python.keeping import code_of, digest
 from contain_python.manifest import manifest_text
-from contain_python.model import Archive, Artifact, Flavours, Progress, Verified
+from contain_python.model import Archive, Artifact, Progress, Verified
+from contain_python.names import MANIFEST, PROVENANCE, SBOM, artifact_name, sbom_path
 from contain_python.process import cpu_count
+from contain_python.provenance import provenance_text, sign
 from contain_python.recipe import Recipe
 from contain_python.structure import structure, unstructure
 from contain_python.tars import compressors
@@ -63,11 +65,11 @@ class _Record:
 
 @dataclass(frozen=True, kw_only=True)
 class _Ready:
-    """An artifact as it will be in `dist`, the file that holds its bytes, and its manifest."""
+    """An artifact as it will be in `dist`, the file that holds its bytes, and its papers."""
 
     artifact: Artifact
     source: Path
-    manifest: str
+    papers: dict[Path, bytes]
 
 
 def pack(
@@ -88,13 +90,14 @@ def pack(
     for item in archives:
         _refuse_excess(recipe, ready[item.kind])
     publish(workspace.dist, [ready[item.kind] for item in archives])
+    sign(recipe.provenance, [ready[item.kind].artifact for item in archives], workspace.log("sign"))
     _clear(workspace, archives)
     return tuple(ready[item.kind].artifact for item in archives)
 
 
 def _refuse_excess(recipe: Recipe, one: _Ready) -> None:
     """Raise CheckError before anything is published that exceeds the recipe's budget."""
-    data = json.loads(one.manifest)
+    data = json.loads(one.papers[one.artifact.manifest])
     refuse_packed(
         recipe.budget,
         one.artifact.kind,
@@ -118,36 +121,43 @@ def make_writable(dist: Path) -> None:
         ) from problem
 
 
-def artifact_name(recipe: Recipe, flavours: Flavours, kind: str) -> str:
-    """Return the name of a tarball without its ending: python-3.13.15-linux-x86_64-runtime."""
-    configured = flavours.runtime.built.configured
-    version = f"{configured.source.release.version}{configured.abiflags}"
-    architecture = configured.machine.split("-")[0]
-    if recipe.tuning.cpu:
-        # Told in the name: it runs on some machines of the architecture only.
-        architecture += f"_{recipe.tuning.cpu.rpartition('-')[2]}"
-    return f"python-{version}-linux-{architecture}-{kind}"
-
-
 def _pack_one(recipe: Recipe, workspace: Workspace, verified: Verified, item: Archive) -> _Ready:
     method = method_for(recipe.pack.format, item.kind)
     source, record = _compressed(workspace, item, method)
-    name = artifact_name(recipe, verified.archives.flavours, item.kind)
+    flavours = verified.archives.flavours
+    name = artifact_name(recipe, flavours, item.kind)
     artifact = Artifact(
         kind=item.kind,
         path=workspace.dist / f"{name}.tar.{method.form}",
         sha256=record.sha256,
         size=record.size,
         unpacked=item.size,
-        manifest=workspace.dist / f"{name}.json",
+        manifest=workspace.dist / f"{name}{MANIFEST}",
+        sbom=workspace.dist / f"{name}{SBOM}",
+        provenance=workspace.dist / f"{name}{PROVENANCE}",
     )
-    tarball: dict[str, str | int] = {
-        "name": artifact.path.name,
-        "sha256": record.sha256,
-        "size": record.size,
+    sbom = sbom_path(recipe, workspace, flavours, item.kind).read_bytes()
+    beside: dict[str, dict[str, str | int]] = {
+        "tarball": {"name": artifact.path.name, "sha256": record.sha256, "size": record.size},
+        "sbom": _told(artifact.sbom, sbom),
     }
-    text = manifest_text(recipe, workspace, verified, item, tarball)
-    return _Ready(artifact=artifact, source=source, manifest=text)
+    manifest = manifest_text(recipe, workspace, verified, item, beside).encode()
+    beside["manifest"] = _told(artifact.manifest, manifest)
+    statement = provenance_text(recipe, json.loads(manifest), list(beside.values()))
+    papers = {
+        artifact.manifest: manifest,
+        artifact.sbom: sbom,
+        artifact.provenance: statement.encode(),
+    }
+    return _Ready(artifact=artifact, source=source, papers=papers)
+
+
+def _told(path: Path, content: bytes) -> dict[str, str | int]:
+    return {
+        "name": path.name,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "size": len(content),
+    }
 
 
 def _compressed(workspace: Workspace, item: Archive, method: Method) -> tuple[Path, _Record]:
@@ -241,7 +251,7 @@ def publish(dist: Path, ready: list[_Ready]) -> None:
         before = _listed(sums)
         replaced = {pending.path.name for pending in new}
         meanwhile = {name: before[name] for name in before.keys() - replaced}
-        after = before | {name: digest for one in ready for name, digest in _hashes(one)}
+        after = before | {name: digest for one in ready for name, digest in _named(one)}
         if meanwhile != before:
             new.insert(0, _settled(sums, BytesIO(_sums_text(meanwhile)), stack))
         if new or not _is_right(sums, hashlib.sha256(_sums_text(after)).hexdigest()):
@@ -250,24 +260,30 @@ def publish(dist: Path, ready: list[_Ready]) -> None:
             pending.appear()
 
 
-def _paths(artifact: Artifact) -> tuple[Path, Path]:
-    return artifact.path, artifact.manifest
+def _paths(artifact: Artifact) -> tuple[Path, ...]:
+    return artifact.path, *artifact.papers
 
 
-def _hashes(one: _Ready) -> tuple[tuple[str, str], tuple[str, str]]:
-    manifest = hashlib.sha256(one.manifest.encode()).hexdigest()
-    return (one.artifact.path.name, one.artifact.sha256), (one.artifact.manifest.name, manifest)
+def _hashes(one: _Ready) -> dict[Path, str]:
+    papers = {path: hashlib.sha256(text).hexdigest() for path, text in one.papers.items()}
+    return {one.artifact.path: one.artifact.sha256, **papers}
+
+
+def _named(one: _Ready) -> Iterator[tuple[str, str]]:
+    return ((path.name, digest) for path, digest in _hashes(one).items())
 
 
 def _settled_files(one: _Ready, stack: ExitStack) -> Iterator[Pending]:
-    """Yield the tarball and the manifest, but for what is right in `dist` already."""
-    (_, tarball), (_, manifest) = _hashes(one)
-    if not _is_right(one.artifact.path, tarball):
-        # A copy, no link: who changes it in place does not change the kept file.
-        with one.source.open("rb") as source:
-            yield _settled(one.artifact.path, source, stack)
-    if not _is_right(one.artifact.manifest, manifest):
-        yield _settled(one.artifact.manifest, BytesIO(one.manifest.encode()), stack)
+    """Yield the tarball and its papers, but for what is right in `dist` already."""
+    for path, wanted in _hashes(one).items():
+        if not _is_right(path, wanted):
+            # A copy, no link: who changes it in place does not change the kept file.
+            with _content(one, path) as content:
+                yield _settled(path, content, stack)
+
+
+def _content(one: _Ready, path: Path) -> IO[bytes]:
+    return BytesIO(one.papers[path]) if path in one.papers else one.source.open("rb")
 
 
 def _settled(path: Path, content: IO[bytes], stack: ExitStack) -> Pending:
@@ -302,7 +318,7 @@ def intact(artifacts: tuple[Artifact, ...]) -> bool:
         listed = _listed(artifacts[0].path.parent / "SHA256SUMS")
         return all(
             sha256(item.path) == item.sha256 == listed[item.path.name]
-            and sha256(item.manifest) == listed[item.manifest.name]
+            and all(sha256(path) == listed[path.name] for path in item.papers)
             for item in artifacts
         )
     except (OSError, KeyError, IndexError):
