@@ -9,7 +9,7 @@ from pathlib import Path
 
 from contain_python.advisories import sources
 from contain_python.advisories.components import bill_of, bills_in, components, cpython
-from contain_python.advisories.judging import Known, judged, not_looked_up, unjudgeable
+from contain_python.advisories.judging import Known, judged, not_looked_up, unjudgeable, worst_first
 from contain_python.advisories.model import Component, Finding, Gathered, Unknown, together
 from contain_python.advisories.refreshing import refresh
 from contain_python.advisories.sarif import sarif_text
@@ -142,7 +142,7 @@ def _report(path: Path, items: tuple[Component, ...], gathered: Gathered, known:
     return Report(
         path=path,
         components=items,
-        findings=tuple(finding for found in findings for finding in found),
+        findings=tuple(sorted((one for found in findings for one in found), key=worst_first)),
         unknown=(*(one for one in unknown if one), *vague),
     )
 

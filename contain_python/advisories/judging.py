@@ -60,11 +60,13 @@ def judged(
     """Return what of a component's advisories affects it, the worst first."""
     found: list[Finding] = []
     for advisory in advisories:
+        if advisory.subject != component.subject:
+            continue
         span = advisory.touching(component.judged)
-        if advisory.subject == component.subject and span is not None:
+        if span is not None:
             finding = _finding(component, advisory, span, known)
             found.append(stated(finding, known.statements, known.today))
-    return tuple(sorted(_merged(found), key=_worst_first))
+    return tuple(sorted(_merged(found), key=worst_first))
 
 
 def unjudgeable(
@@ -75,10 +77,11 @@ def unjudgeable(
     mine = [one for one in advisories if one.subject == component.subject]
     # One database may give the versions that another does not.
     settled |= {name for one in mine if one.judgeable for name in one.names}
+    vague = [one for one in mine if not one.judgeable and not settled & one.names]
+    # What tells most comes last, and stays.
+    whys = {one.id: _unread(one) for one in sorted(vague, key=lambda one: len(one.unread))}
     return tuple(
-        Unknown(what=f"{one.id} ({component.name})", why=_unread(one))
-        for one in sorted(mine, key=lambda one: one.id)
-        if not one.judgeable and not settled & one.names
+        Unknown(what=f"{name} ({component.name})", why=whys[name]) for name in sorted(whys)
     )
 
 
@@ -101,7 +104,8 @@ def not_looked_up(component: Component, gathered: Gathered) -> Unknown | None:
     )
 
 
-def _worst_first(finding: Finding) -> tuple[bool, float, str]:
+def worst_first(finding: Finding) -> tuple[bool, float, str]:
+    """Return what findings are sorted by: what applies first, then what is worse."""
     return not finding.applies, -finding.advisory.severity.rank, finding.advisory.id
 
 

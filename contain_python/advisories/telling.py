@@ -86,6 +86,7 @@ def documents_told(
     for kind, group in kinds.items():
         oldest = min(group, key=lambda one: one.fetched)
         number = f"{len(group)} documents, the oldest " if len(group) > 1 else ""
+        place = without_password(oldest.url)
         event = {
             "source": kind,
             "documents": len(group),
@@ -94,4 +95,4 @@ def documents_told(
             "age_days": round(oldest.age(now).total_seconds() / 86400, 2),
         }
         dated = f"{oldest.fetched:%Y-%m-%d %H:%M} UTC ({age_told(oldest.age(now))})"
-        yield event, f"{without_password(oldest.url)}: {number}of {dated}"
+        yield event, f"{number}{place}, of {dated}"
