@@ -37,7 +37,7 @@ def cve(
     versions: list[dict[str, Any]] | None = None,
     product: str = "CPython",
     score: float | None = 7.5,
-    **entry: Any,
+    **entry: object,
 ) -> dict[str, Any]:
     """Return a CVE record as the PSF writes it."""
     rows = [
@@ -85,7 +85,7 @@ def mitre(name: str = URLPARSE) -> dict[str, Any]:
 
 
 def psf(
-    identity: str, *names: str, events: list[dict[str, str]] | None = None, **more: Any
+    identity: str, *names: str, events: list[dict[str, str]] | None = None, **more: object
 ) -> dict[str, Any]:
     """Return a record of the PSF's database: commits, and versions in some."""
     commits = {
@@ -130,7 +130,7 @@ def database(*records: dict[str, Any]) -> bytes:
     return out.getvalue()
 
 
-def osv(identity: str = "GHSA-4xh5-x5gv-qwph", **more: Any) -> dict[str, Any]:
+def osv(identity: str = "GHSA-4xh5-x5gv-qwph", **more: object) -> dict[str, Any]:
     """Return OSV's record of pip's CVE-2025-8869."""
     return {
         "id": identity,
@@ -187,7 +187,9 @@ TRACKER = {
 }
 
 
-def component(name: str, version: str, purl: str, origin: str = "", **more: Any) -> dict[str, Any]:
+def component(
+    name: str, version: str, purl: str, origin: str = "", **more: object
+) -> dict[str, Any]:
     """Return a component of a bill of materials."""
     said = [{"name": "contain-python:origin", "value": origin}] if origin else []
     row = {"type": "library", "name": name, "version": version, "properties": said, **more}

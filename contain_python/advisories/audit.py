@@ -116,11 +116,9 @@ def _gathered(
     with console.stage("audit", 2 if wanted.refresh else 1, 2 if wanted.refresh else 1):
         folders = [Path(word) for word in wanted.advisories.split()]
         parts = [sources.by_hand(folder, every, shelf.now) for folder in folders]
-        parts += [
-            sources.cpython(shelf),
-            sources.debian(shelf, every),
-            sources.wheels(shelf, every),
-        ]
+        if any(one.subject == "cpython" for one in every):
+            parts.append(sources.cpython(shelf))
+        parts += [sources.debian(shelf, every), sources.wheels(shelf, every)]
         gathered = together(tuple(parts))
     if not gathered.documents and not gathered.problems:
         raise SourceError(

@@ -126,8 +126,10 @@ def _of_cpython(record: Node, document: Document | None, name: str) -> Iterator[
             yield cve.advisory(data, (record.needed("id"), *record.texts("aliases")))
 
 
-def debian(shelf: Shelf, components: Iterable[Component]) -> Gathered:
+def debian(shelf: Shelf, components: tuple[Component, ...]) -> Gathered:
     """Return what the shelf has of Debian's tracker, of the sources of these components."""
+    if not any(one.subject.startswith(("debian:", "vendored:")) for one in components):
+        return Gathered()
     try:
         document = shelf.read(DEBIAN)
         if document is None:

@@ -11,6 +11,7 @@ import pytest
 from invoke.context import Context
 
 from contain_python import cli
+from contain_python.audit_tasks import OFFERS
 from contain_python.console import Console
 from contain_python.process import output
 
@@ -121,5 +122,5 @@ def test_a_verdict_is_an_exit_code() -> None:
 )
 def test_a_switch_takes_no_value(words: tuple[str, ...], *, named: bool) -> None:
     """What follows a task's own switch is its target; what follows another option is not."""
-    offer = next(offer for offer in cli.AUDIT_OFFERS if offer.name == "audit")
+    offer = next(offer for offer in OFFERS if offer.name == "audit")
     assert cli._names_target(list(words), "audit", offer.options) == named

@@ -70,7 +70,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run audit in a project whose bill of materials has one component of each kind."""
     put(tmp_path / "dist" / BILL, bill(SSL, EXPAT, HACL, PIP))
 
-    def act(server: Server | None = None, now: dt.datetime = NOW, **options: Any) -> Told:
+    def act(server: Server | None = None, now: dt.datetime = NOW, **options: Any) -> Told:  # noqa: ANN401  Wanted's
         recipe = a_project(tmp_path, server.url if server else "http://127.0.0.1:9")
         wanted = Wanted(
             recipe=str(recipe),
@@ -90,7 +90,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     return act
 
 
-def refreshed(run: Run, changed: dict[str, bytes] | None = None, **options: Any) -> Told:
+def refreshed(run: Run, changed: dict[str, bytes] | None = None, **options: object) -> Told:
     with serving(upstream(changed)) as server:
         return run(server, refresh=True, **options)
 
@@ -278,14 +278,13 @@ def test_records_kept_by_hand(run: Run, tmp_path: Path) -> None:
     assert told.status == 11
     assert len(told.found) == 5
     assert run(advisories=str(records), now=NOW + 20 * DAY).of("warning")
-    put(records / "odd.json", {"a": 1})
-    os.utime(records / "odd.json", (0, 0))
-    odd = run(advisories=str(records))
-    assert "odd.json is of no known format" in odd.of("warning")[0]["text"]
-    os.utime(records / "odd.json", ((NOW + 3 * DAY).timestamp(),) * 2)
-    assert any(
-        "from the future" in one["text"] for one in run(advisories=str(records)).of("warning")
-    )
+    odd = put(records / "odd.json", {"a": 1})
+    os.utime(odd, (0, 0))
+    told = run(advisories=str(records))
+    assert "odd.json is of no known format" in told.of("warning")[0]["text"]
+    os.utime(odd, ((NOW + 3 * DAY).timestamp(),) * 2)
+    warnings = run(advisories=str(records)).of("warning")
+    assert any("from the future" in one["text"] for one in warnings)
     assert "there are no records in" in run(advisories=str(tmp_path / "none")).error
 
 
@@ -293,7 +292,8 @@ def test_statements(run: Run, tmp_path: Path) -> None:
     """A finding that is stated not to apply is told with the statement, and does not count."""
     statement = (
         '[[statement]]\nvulnerability = "{}"\ncomponent = "{}"\nstatus = "not_affected"\n'
-        'justification = "vulnerable_code_not_present"\nreason = "checked"\nexpires = "2026-01-12"\n'
+        'justification = "vulnerable_code_not_present"\nreason = "checked"\n'
+        'expires = "2026-01-12"\n'
     )
     names = (TARFILE, "CPython"), ("CVE-2025-8869", "pkg:pypi/pip"), ("CVE-2024-4741", "libssl3"), (
         "CVE-2024-45490", "expat"), ("CVE-1999-1", "expat")  # fmt: skip
@@ -314,7 +314,8 @@ def test_sarif_is_valid(run: Run, tmp_path: Path) -> None:
     write(
         tmp_path / "vex.toml",
         f'[[statement]]\nvulnerability = "{TARFILE}"\ncomponent = "CPython"\nreason = "checked"\n'
-        'status = "not_affected"\njustification = "component_not_present"\nexpires = "2027-01-01"\n',
+        'justification = "component_not_present"\nstatus = "not_affected"\n'
+        'expires = "2027-01-01"\n',
     )
     refreshed(run, sarif=str(tmp_path / "audit.sarif"))
     log = json.loads((tmp_path / "audit.sarif").read_bytes())
@@ -328,6 +329,15 @@ def test_sarif_is_valid(run: Run, tmp_path: Path) -> None:
     assert rules[results[TARFILE]["ruleIndex"]]["properties"]["security-severity"] == "7.5"
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**log, "version": "2.0.0"}, SCHEMA)
+
+
+def test_only_what_is_asked_about_counts(run: Run, tmp_path: Path) -> None:
+    """A release alone needs neither Debian's tracker nor OSV, damaged or old as they may be."""
+    refreshed(run)
+    (tmp_path / "cache/feeds/debian.lines").write_bytes(b"")
+    told = run(python="3.13.5")
+    assert (told.status, told.of("warning")) == (11, [])
+    assert {event["source"] for event in told.of("data")} == {"psf.tar.gz", "cve"}
 
 
 def test_the_loader_for_others(run: Run, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_what_others_added_counts_where_the_assigner_is_silent() -> None:
 
 
 def test_a_bound_that_cannot_be_read_is_told() -> None:
-    """A version that is no version leaves the record unjudgeable, with the others still in force."""
+    """What is no version leaves the record unjudgeable, and the others in force."""
     rows = [
         {"version": "the old ones", "lessThan": "3.1", "status": "affected"},
         {"version": "3.13.0", "lessThan": "3.13.6", "status": "affected"},

@@ -16,7 +16,7 @@ def node(data: Any) -> Node:  # noqa: ANN401  whatever may stand in JSON
     return Node(document="osv.json", place="", value=data)
 
 
-def package(name: str = "pip", **affected: Any) -> dict[str, Any]:
+def package(name: str = "pip", **affected: object) -> dict[str, Any]:
     return osv(affected=[{"package": {"ecosystem": "PyPI", "name": name}, **affected}])
 
 

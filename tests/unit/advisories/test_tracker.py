@@ -88,7 +88,8 @@ def test_lines_are_kept_whole() -> None:
 def test_something_else_is_refused() -> None:
     """What is not the tracker's is not taken for it, nor a file that was not made of it."""
     assert is_tracker(node(TRACKER))
-    for data in ({}, [], {"a": {}}, {"a": {"b": {}}}, {"a": {"b": 3}}):
+    wrong: tuple[object, ...] = ({}, [], {"a": {}}, {"a": {"b": {}}}, {"a": {"b": 3}})
+    for data in wrong:
         assert not is_tracker(node(data))
         with pytest.raises(SourceError, match="is not Debian's security tracker"):
             lines_of(node(data))
