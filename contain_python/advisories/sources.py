@@ -98,13 +98,26 @@ def cpython(shelf: Shelf) -> Gathered:
     advisories: list[Advisory] = []
     documents = [database]
     problems: list[ContainError] = []
+    lacking: list[str] = []
     for record, name in pairs:
         try:
             document = shelf.read(cve_name(name)) if name else None
             documents += [document] if document else []
-            advisories += _of_cpython(record, document, name)
+            found = tuple(_of_cpython(record, document, name))
         except SourceError as problem:
             problems.append(problem)
+            continue
+        advisories += found
+        if name and not document and not all(one.judgeable for one in found):
+            lacking.append(name)
+    if lacking:
+        problems.append(
+            SourceError(
+                f"{len(lacking)} CVE record(s) on CPython were never fetched",
+                found=", ".join(lacking),
+                remedy="run invoke audit --refresh",
+            )
+        )
     return Gathered(
         covers=("cpython",),
         advisories=tuple(advisories),

@@ -19,7 +19,8 @@ def listed(finding: Finding) -> Iterator[str]:
     """Yield the lines on one finding."""
     advisory, component = finding.advisory, finding.component
     aliases = f" ({', '.join(advisory.aliases)})" if advisory.aliases else ""
-    yield f"  {advisory.severity.told:<14}{advisory.id}{aliases} in {component.told}"
+    head = f"{advisory.severity.told:<14}{advisory.id}{aliases} in {component.told}"
+    yield f"  {_printable(head)}"
     rows = (
         ("what", advisory.title),
         ("affected", finding.span.told + (f" ({advisory.hint})" if advisory.hint else "")),
@@ -31,9 +32,16 @@ def listed(finding: Finding) -> Iterator[str]:
     )
     for label, text in rows:
         if text:
-            lines = textwrap.wrap(text, _WIDTH - 26, break_long_words=False, break_on_hyphens=False)
+            lines = textwrap.wrap(
+                _printable(text), _WIDTH - 26, break_long_words=False, break_on_hyphens=False
+            )
             yield f"{'':<16}{label:<10}{lines[0]}"
             yield from (f"{'':<26}{line}" for line in lines[1:])
+
+
+def _printable(text: str) -> str:
+    """Return text from elsewhere without what a terminal would obey."""
+    return "".join(one if one.isprintable() else "?" for one in text)
 
 
 def _stated(finding: Finding) -> str:

@@ -226,6 +226,32 @@ def test_a_server_that_is_away(run: Run) -> None:
     assert all("cannot fetch http://127.0.0.1:9/" in text for text in notes)
 
 
+def test_a_lacking_record_is_told(run: Run, tmp_path: Path) -> None:
+    """A CVE record that was never fetched is lacking, unless the PSF's has the versions."""
+    pages = harmless()
+    refreshed(run, pages)
+    (tmp_path / "cache/feeds/cve/CVE-2023-40217.json").unlink()
+    assert run().status == 0
+    (tmp_path / f"cache/feeds/cve/{TARFILE}.json").unlink()
+    told = run()
+    assert told.status == 3
+    assert f"were never fetched\n  found:    {TARFILE}" in told.error
+
+
+def test_what_is_shown_commands_no_terminal(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Escape sequences in a record do not reach the terminal."""
+    record = cve()
+    record["containers"]["cna"]["title"] = "\x1b[2Jgone"
+    refreshed(run, {f"/cve/{TARFILE}": json.dumps(record).encode()})
+    wanted = Wanted(
+        recipe=str(tmp_path / "contain.toml"), cache=str(tmp_path / "cache"), python="3.13.5"
+    )
+    audit(wanted, Console(), NOW)
+    assert "?[2Jgone" in capsys.readouterr().out
+
+
 def test_a_lacking_source_is_told_by_component(run: Run, tmp_path: Path) -> None:
     """What a new artifact has and no data covers is told, and exits 3."""
     refreshed(run, harmless())
