@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from itertools import pairwise
@@ -25,16 +25,15 @@ from contain_python import (
     rebuilding,
     reproducibility,
 )
+from contain_python.audit_tasks import OFFERS as AUDIT_OFFERS
 from contain_python.bench_tasks import OFFERS as BENCH_OFFERS
 from contain_python.console import Console
 from contain_python.container_tasks import OFFERS as CONTAINER_OFFERS
 from contain_python.errors import ContainError, InterruptedBuild, PackError, UsageError
-from contain_python.offers import Offer
+from contain_python.offers import Body, Offer
 from contain_python.teaching import HELP, STAGE_HELP, TEACHING
 from contain_python.update_tasks import OFFERS as UPDATE_OFFERS
 from contain_python.wheel_tasks import OFFERS as WHEEL_OFFERS
-
-Body = Callable[[Console, dict[str, Any]], None]
 
 _OUTPUT = {"verbose": False, "json": False}
 _BUILD = {field.name: field.default for field in fields(commands.Options)} | _OUTPUT
@@ -76,10 +75,10 @@ def make_task(  # noqa: PLR0913, PLR0917  what Invoke asks of a task
 
 
 def _guarded(body: Body, console: Console, given: dict[str, Any]) -> int:
-    """Run a task and return its exit code (docs/exit-codes.md)."""
+    """Run a task and return its exit code (docs/exit-codes.md): its own verdict, or a failure's."""
     _take_signals()
     try:
-        body(console, given)
+        return body(console, given) or 0
     except KeyboardInterrupt:
         problem: ContainError = InterruptedBuild(
             "interrupted",
@@ -90,8 +89,6 @@ def _guarded(body: Body, console: Console, given: dict[str, Any]) -> int:
         problem = raised
     except OSError as raised:
         problem = _disk_problem(raised)
-    else:
-        return 0
     console.error(problem)
     return problem.exit_code
 
@@ -160,12 +157,12 @@ def _verify_task(argv: list[str]) -> Task[Any]:
     return make_task("verify", body, STAGE_HELP["verify"], options, ("target",), texts)
 
 
-def _names_target(argv: list[str], task: str) -> bool:
+def _names_target(argv: list[str], task: str, options: dict[str, Any] = _BUILD) -> bool:
     """Return whether a bare word that is no option's value follows the task."""
     if task not in argv:
         return False
     switches = {
-        f"--{name.replace('_', '-')}" for name, default in _BUILD.items() if default is False
+        f"--{name.replace('_', '-')}" for name, default in options.items() if default is False
     }
     before = "--json"
     for word in argv[argv.index(task) + 1 :]:
@@ -218,7 +215,7 @@ def _rebuild(console: Console, given: dict[str, Any]) -> None:
 
 
 def _offered_task(offer: Offer, argv: list[str]) -> Task[Any]:
-    named = offer.positional and _names_target(argv, offer.name)
+    named = offer.positional and _names_target(argv, offer.name, offer.options)
     positional = tuple(offer.positional.split()) if named else ()
     return make_task(offer.name, offer.body, offer.doc, offer.options, positional, offer.help)
 
@@ -291,7 +288,13 @@ def collection(argv: list[str]) -> Collection:
     )
     tasks += [
         _offered_task(offer, argv)
-        for offer in (*CONTAINER_OFFERS, *WHEEL_OFFERS, *BENCH_OFFERS, *UPDATE_OFFERS)
+        for offer in (
+            *CONTAINER_OFFERS,
+            *WHEEL_OFFERS,
+            *BENCH_OFFERS,
+            *AUDIT_OFFERS,
+            *UPDATE_OFFERS,
+        )
     ]
     namespace = Collection()
     for item in tasks:

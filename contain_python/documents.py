@@ -158,10 +158,22 @@ def get(url: str, limits: Download, most: int) -> bytes:
 
     Raises SourceError.
     """
+    return _fetched(url, limits, most, None)
+
+
+def ask(url: str, question: object, limits: Download, most: int) -> bytes:
+    """Return what is answered to a question, which is posted as JSON and changes nothing there.
+
+    The answer has at most `most` bytes. Raises SourceError.
+    """
+    return _fetched(url, limits, most, question)
+
+
+def _fetched(url: str, limits: Download, most: int, question: object) -> bytes:
     try:
         if urlsplit(url).scheme == "file":
             return Path(unquote(urlsplit(url).path)).read_bytes()
-        return _asked(url, limits, most)
+        return _asked(url, limits, most, question)
     except (requests.RequestException, OSError, ValueError) as problem:
         raise SourceError(
             f"cannot fetch {without_password(url)}",
@@ -170,13 +182,14 @@ def get(url: str, limits: Download, most: int) -> bytes:
         ) from problem
 
 
-def _asked(url: str, limits: Download, most: int) -> bytes:
+def _asked(url: str, limits: Download, most: int, question: object) -> bytes:
     deadline = time.monotonic() + limits.total_seconds
     retries = Retry(
         total=limits.attempts - 1,
         redirect=limits.redirects,
         backoff_factor=0.5,
         status_forcelist=_PASSING,
+        allowed_methods=None,  # a question may be asked again
         raise_on_status=False,
     )
     with requests.Session() as session:
@@ -185,7 +198,8 @@ def _asked(url: str, limits: Download, most: int) -> bytes:
         for scheme in ("http://", "https://"):
             session.mount(scheme, HTTPAdapter(max_retries=retries))
         timeout = (min(limits.idle_seconds, 10.0), limits.idle_seconds)
-        with session.get(url, timeout=timeout, stream=True) as response:
+        method = "GET" if question is None else "POST"
+        with session.request(method, url, json=question, timeout=timeout, stream=True) as response:
             _refuse_downgrade(response)
             response.raise_for_status()
             return _received(response, most, deadline)

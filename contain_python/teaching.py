@@ -210,6 +210,17 @@ apt-get satisfy "$(invoke runtime-packages --manifest FILE --offered "tini tzdat
 
 What is linked comes with the least version that has the symbols; what is opened only at run time
 comes from a table. With --json each line tells why.""",
+    "audit": """
+
+invoke audit --refresh                             every bill of materials in dist/, with new data
+invoke audit dist/NAME-runtime.tar.zst             with the data of the last --refresh
+invoke audit --python 3.13.15                      CPython alone, built or not
+invoke audit --advisories /srv/records --sarif audit.sarif
+invoke audit --json | jq 'select(.event == "finding" and .applies)'
+
+Looks up CPython, what it vendors, Debian's packages and bundled wheels. Statements in vex.toml mark
+what does not apply, with a reason and a last day. Exits 11 if something applies that has a fix, or
+else 3 if data is lacking, damaged or too old, or else 0. docs/advisories.md has the rest.""",
     "doctor": """
 
 Exits 4 if a build could not run, and says what to install.""",

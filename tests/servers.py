@@ -40,10 +40,11 @@ class Asked:
     path: str
     range: str
     agent: str
+    body: bytes = b""
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Hands every GET to the answer of its server."""
+    """Hands every GET and POST to the answer of its server."""
 
     server: Server
 
@@ -51,6 +52,12 @@ class Handler(BaseHTTPRequestHandler):
         self.server.asked.append(
             Asked(self.path, self.headers.get("Range", ""), self.headers.get("User-Agent", ""))
         )
+        self.server.answer(self)
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        agent = self.headers.get("User-Agent", "")
+        self.server.asked.append(Asked(self.path, "", agent, body))
         self.server.answer(self)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base's name

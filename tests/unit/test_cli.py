@@ -11,6 +11,7 @@ import pytest
 from invoke.context import Context
 
 from contain_python import cli
+from contain_python.audit_tasks import OFFERS
 from contain_python.console import Console
 from contain_python.process import output
 
@@ -101,3 +102,25 @@ def test_ignored_signals_stay_with_us() -> None:
 
     cli.make_task("body", body, "Do it.", {"json": False})(Context(), json=False)
     assert [mask >> (signal.SIGINT - 1) & 1 for mask in ignored] == [0]
+
+
+def test_a_verdict_is_an_exit_code() -> None:
+    """What a body returns is its task's exit code, without a message; nothing means 0."""
+    console = Console(as_json=True)
+    assert cli._guarded(lambda _console, _given: 11, console, {}) == 11
+    assert cli._guarded(lambda _console, _given: None, console, {}) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("audit", "--refresh", "x.tar.zst"), True),
+        (("audit", "--sarif", "x.sarif"), False),
+        (("audit", "x.tar.zst", "--sarif", "x.sarif"), True),
+        (("audit",), False),
+    ],
+)
+def test_a_switch_takes_no_value(words: tuple[str, ...], *, named: bool) -> None:
+    """What follows a task's own switch is its target; what follows another option is not."""
+    offer = next(offer for offer in OFFERS if offer.name == "audit")
+    assert cli._names_target(list(words), "audit", offer.options) == named

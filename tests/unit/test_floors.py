@@ -33,6 +33,9 @@ WHEELS = {"wheels.house", "wheels.twice", "wheels.venv"}
 #: The tasks that measure and show, which `bench_tasks` offers.
 MEASURING = {"bench.comparing", "inspection", "page.rendering"}
 
+#: The task that looks for vulnerabilities, which `audit_tasks` offers.
+AUDITING = {"advisories.audit"}
+
 #: The upper floors, each with those that may stand on it.
 ABOVE = {
     "stages": {
@@ -57,6 +60,8 @@ ABOVE = {
     "container_tasks": {"cli"},
     **{task: {"bench_tasks"} for task in MEASURING},
     "bench_tasks": {"cli"},
+    **{task: {"audit_tasks"} for task in AUDITING},
+    "audit_tasks": {"cli"},
     "cli": set[str](),
     "console": {
         "pipeline",
@@ -67,6 +72,8 @@ ABOVE = {
         *CONTAINERS,
         *WHEELS,
         *MEASURING,
+        *AUDITING,
+        "audit_tasks",
         "bench_tasks",
         "container_tasks",
         "offers",

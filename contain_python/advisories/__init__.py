@@ -1,0 +1,1 @@
+"""Known vulnerabilities: read from several databases' formats, judged, and told."""
