@@ -11,13 +11,17 @@ from packaging.version import Version
 FlavourName = Literal["runtime", "builder"]
 FLAVOURS: tuple[FlavourName, ...] = ("runtime", "builder")
 
+#: What showed that a source is upstream's, from the strongest to none.
+Verification = Literal["sigstore", "openpgp", "apt-signed", "unverified"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
     """A CPython release as `releases.lock` pins it.
 
     `size` is in bytes; `superseded_by` names the newest release of the series known when the
-    file was last refreshed, and is empty for that release itself.
+    file was last refreshed, and is empty for that release itself. `verified` says what showed
+    that the file is the upstream release, `proof` who vouched for it, and when it was checked.
     """
 
     version: str
@@ -25,7 +29,8 @@ class Release:
     size: int
     sha256: str
     date: str
-    verified: str
+    verified: Verification
+    proof: str = ""
     superseded_by: str = ""
 
     @property

@@ -92,7 +92,7 @@ def source_of(release: Mapping[str, Any]) -> dict[str, Any]:
         "name": "source",
         "uri": f"{_UPSTREAM}/{folder}/{release['filename']}",
         "digest": {"sha256": release["sha256"]},
-        "annotations": {"verified": release["verified"]},
+        "annotations": {"verified": release["verified"], "proof": release["proof"]},
     }
 
 

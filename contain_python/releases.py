@@ -11,7 +11,7 @@ from packaging.version import InvalidVersion, Version
 
 from contain_python.errors import RecipeError, SourceError, UsageError
 from contain_python.files import sha256 as hash_of
-from contain_python.model import Release
+from contain_python.model import Release, Verification
 from contain_python.recipe import read_toml
 from contain_python.structure import structure
 
@@ -44,7 +44,8 @@ class _Entry:
     size: int
     sha256: str
     date: str
-    verified: str
+    verified: Verification
+    proof: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -306,5 +307,6 @@ def _unlocked(source: Path, sha256: str) -> Release:
         size=source.stat().st_size,
         sha256=sha256,
         date="",
-        verified="SHA-256 equals the one given by --sha256; not locked",
+        verified="unverified",
+        proof="SHA-256 equals the one given by --sha256; not locked",
     )

@@ -35,7 +35,7 @@ def an_artifact(folder: Path, files: dict[str, bytes], **data: Any) -> Path:  # 
             "version": "3.13.15",
             "date": "2026-01-02",
             "sha256": "0" * 64,
-            "verified": "by nobody",
+            "verified": "unverified",
             "superseded": False,
             "superseded_by": "",
         },

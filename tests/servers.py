@@ -29,7 +29,7 @@ def release_of(content: bytes = CONTENT, version: str = "3.13.15") -> Release:
         size=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
         date="2026-08-05",
-        verified="made up",
+        verified="unverified",
     )
 
 

@@ -25,7 +25,7 @@ def a_release(version: str = "3.13.15", superseded_by: str = "") -> Release:
         size=1,
         sha256="0" * 64,
         date="2026-01-02",
-        verified="by nobody",
+        verified="unverified",
         superseded_by=superseded_by,
     )
 

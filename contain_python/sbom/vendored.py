@@ -75,7 +75,7 @@ def cpython(release: Release, source: Path, patches: tuple[Path, ...]) -> Part:
             sha256=release.sha256,
         ),
         patches=tuple(path.read_text(encoding="utf-8") for path in patches),
-        told={"verified": release.verified, "released": release.date},
+        told={"verified": release.verified, "proof": release.proof, "released": release.date},
     )
 
 

@@ -20,7 +20,7 @@ def release(superseded_by: str = "") -> Release:
         size=0,
         sha256="",
         date="",
-        verified="",
+        verified="unverified",
         superseded_by=superseded_by,
     )
 

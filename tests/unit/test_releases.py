@@ -24,7 +24,7 @@ def entry(version: str, /, **changes: object) -> dict[str, object]:
         "size": 1000,
         "sha256": hashlib.sha256(version.encode()).hexdigest(),
         "date": "2026-08-05",
-        "verified": "made up",
+        "verified": "unverified",
         **changes,
     }
 
