@@ -47,7 +47,7 @@ def show_difference(first: str, second: str, console: Console, *, speed: bool) -
     """Show what differs between two artifacts; with `speed`, how long both take to start too."""
     one, other = _described(first, "compare"), _described(second, "compare")
     found = difference(one, other)
-    starts = _starts(one, other) if speed else None
+    starts = starts_of(one, other) if speed else None
     console.result("difference", **unstructure(found), start_up=starts)
     console.say(f"from {found.first} to {found.second}")
     for growth in found.sizes:
@@ -99,18 +99,18 @@ def _show_sides(title: str, sides: Sides | None, console: Console) -> None:
         console.say(f"  and {len(rows) - _TOLD} more (--json has all)")
 
 
-def _starts(first: Described, second: Described) -> dict[str, float]:
+def starts_of(first: Described, second: Described) -> dict[str, float]:
     """Return the medians of what both take to start, in seconds, started in turn."""
     with tempfile.TemporaryDirectory(prefix="contain-compare-") as folder:
         programs = [
-            _extracted(one, Path(folder) / str(number))
-            for number, one in enumerate((first, second))
+            extracted(one, Path(folder) / str(number)) for number, one in enumerate((first, second))
         ]
         one, other = medians(programs)
     return {"first": one, "second": other}
 
 
-def _extracted(one: Described, place: Path) -> Path:
+def extracted(one: Described, place: Path) -> Path:
+    """Extract an artifact below `place`; return its interpreter. Raises UsageError."""
     if not one.tarball.is_file():
         raise UsageError(f"there is no {one.tarball}", remedy="leave out --speed, or fetch it")
     place.mkdir()

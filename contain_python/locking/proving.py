@@ -1,0 +1,129 @@
+"""Find what shows that a source is upstream's, the strongest first, and check it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from contain_python.locking.model import Proof
+from contain_python.locking.signers import sigstore_identity
+from packaging.version import Version
+
+from contain_python import apt_indexes
+from contain_python.documents import Note, Shelf, get
+from contain_python.errors import ContainError, SourceError
+from contain_python.files import sha256
+from contain_python.locking import bundles, openpgp
+from contain_python.mirrors import Candidate
+from contain_python.model import Release
+
+#: From this series on there is Sigstore alone (PEP 761).
+_SIGSTORE_ALONE = Version("3.14")
+
+#: Debian's suites that may list a source, the most lasting first.
+_CODENAMES = ("bookworm", "trixie", "forky", "sid", "bullseye")
+
+_MOST = 4 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """How a source may be proved: the trusted roots, whether there is network, whether at all."""
+
+    trust: Path | None
+    offline: bool
+    unverified: bool
+
+
+def prove(  # noqa: PLR0913, PLR0917  what is proved, where proofs are, and how
+    release: Release,
+    tarball: Path,
+    places: Iterable[Candidate],
+    shelf: Shelf,
+    wish: Wish,
+    note: Note,
+) -> Proof:
+    """Return what shows that a tarball is a release. Raises SourceError.
+
+    A signature that is there and does not fit is an error, whatever may be wished.
+    """
+    kept = list(places)
+    for ending, check in _signatures(release, tarball, wish):
+        for place in kept:
+            signature = _beside(place, ending, shelf, note, offline=wish.offline)
+            if signature is not None:
+                return check(signature)
+    found = _in_archive(release, tarball, shelf, note, offline=wish.offline)
+    if found:
+        return found
+    if wish.unverified:
+        return Proof(how="unverified", text="no signature was found, and none was asked for")
+    raise SourceError(
+        f"nothing shows that {release.filename} is Python {release.version}",
+        expected=f"{release.filename}.sigstore or .asc on a mirror, or an index of APT that lists"
+        " the file",
+        found="neither, on: " + ", ".join(place.shown for place in kept),
+        remedy="see that python.org can be reached; or pin it as it is with --unverified, which"
+        " the lock, each manifest and each provenance will tell",
+    )
+
+
+def _signatures(
+    release: Release, tarball: Path, wish: Wish
+) -> list[tuple[str, Callable[[bytes], Proof]]]:
+    """Return the endings of signatures, and who checks them, in the order of preference."""
+    version = release.version
+
+    def by_sigstore(bundle: bytes) -> Proof:
+        identity = sigstore_identity(version)
+        return bundles.verify(tarball, bundle, identity, wish.trust, offline=wish.offline)
+
+    def by_openpgp(signature: bytes) -> Proof:
+        return openpgp.verify(tarball, signature, version)
+
+    if Version(release.series) >= _SIGSTORE_ALONE:
+        return [(".sigstore", by_sigstore)]
+    return [(".asc", by_openpgp), (".sigstore", by_sigstore)]
+
+
+def _beside(
+    place: Candidate, ending: str, shelf: Shelf, note: Note, *, offline: bool
+) -> bytes | None:
+    """Return the signature beside a tarball, if there is one."""
+    if place.path is not None:
+        path = place.path.with_name(place.path.name + ending)
+        return path.read_bytes() if path.is_file() else None
+    if offline:
+        return None
+    try:
+        return get(place.url + ending, shelf.limits, _MOST)
+    except SourceError as problem:
+        note(f"no {ending} there: {problem.found}, {place.shown}{ending}")
+        return None
+
+
+def _in_archive(
+    release: Release, tarball: Path, shelf: Shelf, note: Note, *, offline: bool
+) -> Proof | None:
+    """Return the proof that a signed index of the machine's APT archive lists this very file."""
+    digest, package = sha256(tarball), f"python{release.series}"
+    for codename in _CODENAMES:
+        for base, name in apt_indexes.bases_and_suites(codename):
+            try:
+                suite = apt_indexes.suite(
+                    base, name, shelf, apt_indexes.keyrings(), offline=offline
+                )
+                listed = suite and apt_indexes.sources(suite, shelf, {package}, offline=offline)
+            except ContainError as problem:
+                note(f"{name}: {problem.what}: {problem.found}")
+                continue
+            for source in listed or ():
+                if suite and any(file.sha256 == digest for file in source.files):
+                    return Proof(
+                        how="apt-signed",
+                        text=f"listed by {name} of {suite.date:%Y-%m-%d} as the source of"
+                        f" {source.package} {source.version}, InRelease signed by"
+                        f" {suite.signed_by}",
+                    )
+    return None
