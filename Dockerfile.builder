@@ -90,8 +90,11 @@ COPY contain_python/__init__.py contain_python/
 COPY contain_python/advisories/__init__.py contain_python/advisories/
 COPY contain_python/bench/__init__.py contain_python/bench/
 COPY contain_python/checks/__init__.py contain_python/checks/
+COPY contain_python/locking/__init__.py contain_python/locking/
 COPY contain_python/page/__init__.py contain_python/page/
+COPY contain_python/sbom/__init__.py contain_python/sbom/
 COPY contain_python/stages/__init__.py contain_python/stages/
+COPY contain_python/updating/__init__.py contain_python/updating/
 COPY contain_python/wheels/__init__.py contain_python/wheels/
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     --mount=type=cache,target=/root/.cache/pip \
@@ -108,6 +111,9 @@ ARG PYTHON=3.13.15
 # More options of `invoke build-python`, such as: --optimize none --jobs 8
 ARG OPTIONS=
 ARG SNAPSHOT=
+# Told in the provenance: in which image this is built.
+ARG BASE
+ARG BASE_DIGEST
 # The cache holds sources, profiles and compiled prefixes, each by its hash, and ccache's: edited
 # rules or patches download nothing, and edited rules compile nothing. The workspace stays, too, but
 # for the trees in which CPython was compiled: they are the larger part, and their result is cached.
@@ -115,7 +121,7 @@ RUN --mount=type=cache,target=/root/.cache/contain-python \
     --mount=type=cache,target=/var/tmp/contain-python,sharing=locked \
     set -eu; \
     ./bootstrap invoke build-python --python "$PYTHON" --prefix "$PREFIX" --snapshot="$SNAPSHOT" \
-        --workspace /var/tmp/contain-python --dist ../dist $OPTIONS; \
+        --base-image="$BASE${BASE_DIGEST:+@}$BASE_DIGEST" --workspace /var/tmp/contain-python --dist ../dist $OPTIONS; \
     default=../dist/python-${PYTHON%% *}*; \
     ./bootstrap invoke deploy $default-builder.tar.* --also "$(echo ../dist/*-builder.tar.*)"; \
     ./bootstrap invoke deploy $default-runtime.tar.* --also "$(echo ../dist/*-runtime.tar.*)" \

@@ -20,7 +20,8 @@ from contain_python.provenance import (
     UNNAMED,
     provenance_text,
 )
-from contain_python.recipe import Provenance, Recipe
+from contain_python.recipe import Recipe
+from contain_python.recipe_updates import Provenance
 from contain_python.releases import read_lock
 from contain_python.sbom.place import PLACE
 

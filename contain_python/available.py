@@ -12,7 +12,7 @@ from packaging.version import InvalidVersion, Version
 
 from contain_python.documents import Document, Note, Shelf
 from contain_python.errors import SourceError
-from contain_python.recipe import Feeds
+from contain_python.recipe_updates import Feeds
 
 _NAME = re.compile(r"Python (?P<version>3\.\d+\.\d+(?:(?:a|b|rc)\d+)?)")
 _MONTH = re.compile(r"(?P<month>\d{4}-\d\d)(-\d\d)?")

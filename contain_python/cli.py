@@ -36,6 +36,15 @@ from contain_python.update_tasks import OFFERS as UPDATE_OFFERS
 from contain_python.wheel_tasks import OFFERS as WHEEL_OFFERS
 
 _OUTPUT = {"verbose": False, "json": False}
+#: The tasks of the modules that offer some, in the order of --list.
+_OFFERED = (
+    *CONTAINER_OFFERS,
+    *WHEEL_OFFERS,
+    *BENCH_OFFERS,
+    *UPDATE_OFFERS,
+    *AUDIT_OFFERS,
+)
+
 _BUILD = {field.name: field.default for field in fields(commands.Options)} | _OUTPUT
 
 
@@ -286,16 +295,7 @@ def collection(argv: list[str]) -> Collection:
             help={"flavour": "runtime or builder", "tests": 'only these, as "test_os test_ssl"'},
         )
     )
-    tasks += [
-        _offered_task(offer, argv)
-        for offer in (
-            *CONTAINER_OFFERS,
-            *WHEEL_OFFERS,
-            *BENCH_OFFERS,
-            *AUDIT_OFFERS,
-            *UPDATE_OFFERS,
-        )
-    ]
+    tasks += [_offered_task(offer, argv) for offer in _OFFERED]
     namespace = Collection()
     for item in tasks:
         namespace.add_task(item, default=item.name == "build-python")

@@ -58,6 +58,7 @@ class Options:
     libpython: str = ""
     format: str = ""
     snapshot: str = ""
+    base_image: str = ""
     set: str = ""
     recipe: str = "contain.toml"
     workspace: str = "build"
@@ -147,6 +148,8 @@ def completed(recipe: Recipe, options: Options) -> Recipe:
         build_table = replace(build_table, libpython=linkage)
     if options.snapshot:
         build_table = replace(build_table, snapshot=options.snapshot)
+    if options.base_image:
+        recipe = replace(recipe, provenance=replace(recipe.provenance, image=options.base_image))
     if options.format:
         chosen_format: Format = one_of("--format", options.format, get_args(Format))
         pack = replace(pack, format=chosen_format)

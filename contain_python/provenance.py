@@ -19,7 +19,8 @@ from contain_python import process
 from contain_python.errors import PackError
 from contain_python.model import Artifact
 from contain_python.process import CommandFailed
-from contain_python.recipe import Provenance, Recipe
+from contain_python.recipe import Recipe
+from contain_python.recipe_updates import Provenance
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"

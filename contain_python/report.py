@@ -55,7 +55,8 @@ def show_artifacts(console: Console, artifacts: tuple[Artifact, ...]) -> None:
         console.result("artifact", **unstructure(artifact))
         console.say(
             f"{artifact.path}\n        {human_size(artifact.size)} packed, "
-            f"{human_size(artifact.unpacked)} as a tar, sha256 {artifact.sha256}"
+            f"{human_size(artifact.unpacked)} as a tar, sha256 {artifact.sha256}\n"
+            f"        beside it: {', '.join(path.name for path in artifact.papers)}"
         )
 
 

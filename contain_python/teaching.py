@@ -9,6 +9,7 @@ HELP = {
     "libpython": "static (inside the executable) or both (libpython3.x.so as well)",
     "format": "compression of the tarballs: zst, xz or gz",
     "snapshot": "the archive snapshot that this machine's packages are from, for the manifest",
+    "base-image": "the image that this runs in, NAME@sha256:…, for the provenance",
     "set": 'other values of the recipe: "tuning.cpu=x86-64-v3 byte_code.optimize=2"',
     "recipe": "the recipe file",
     "workspace": "where to build; one release, one directory in it",

@@ -36,6 +36,7 @@ def an_artifact(folder: Path, files: dict[str, bytes], **data: Any) -> Path:  # 
             "date": "2026-01-02",
             "sha256": "0" * 64,
             "verified": "unverified",
+            "proof": "made up",
             "superseded": False,
             "superseded_by": "",
         },

@@ -265,7 +265,7 @@ def a_project(folder: Path, url: str, *, more: str = "") -> Path:
         'as_of = "2026-01-01"\n[series."3.13"]\nnewest = "3.13.11"\nend_of_life = "2029-10"\n'
         '[series."3.14"]\nnewest = "3.14.2"\nend_of_life = "2030-10"\n'
         '[[release]]\nversion = "3.13.5"\nfilename = "Python-3.13.5.tar.xz"\nsize = 1\n'
-        f'sha256 = "{"0" * 64}"\ndate = "2025-06-11"\nverified = "unverified"\n',
+        f'sha256 = "{"0" * 64}"\ndate = "2025-06-11"\nverified = "unverified"\nproof = "made up"\n',
     )
     return write(
         folder / "contain.toml",

@@ -23,7 +23,7 @@ from contain_python.documents import Note, Shelf, ask, get
 from contain_python.errors import SourceError
 from contain_python.mirrors import without_password
 from contain_python.model import Progress
-from contain_python.recipe import Feeds
+from contain_python.recipe_updates import Feeds
 
 _MEGABYTE = 1 << 20
 _AT_ONCE = 8

@@ -177,7 +177,7 @@ def _locked(version: str, lock: Lock, work: _Work) -> Release:
 
 def _is_as_strong(before: Release, how: str) -> bool:
     """Return whether what stands in the lock says as much already: a diff should say something."""
-    return before.verified == how or how == "unverified"
+    return how in {before.verified, "unverified"}
 
 
 def _refuse_change(before: Release | None, release: Release) -> None:

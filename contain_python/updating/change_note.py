@@ -70,7 +70,7 @@ def _security(changes: Changes) -> Iterator[str]:
     yield "\n## Security\n"
     for advisory in changes.advisories:
         names = ", ".join((advisory.id, *advisory.aliases))
-        yield f"- {names} ({advisory.severity.told}): {advisory.summary}"
+        yield f"- {names} ({advisory.severity.told}): {advisory.title}"
     for entry in changes.mended:
         cves = f" ({', '.join(entry.cves)})" if entry.cves else ""
         yield f"- {entry.issue}{cves}, mended in {entry.version}: {entry.text}"

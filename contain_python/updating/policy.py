@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from contain_python.errors import RecipeError
-from contain_python.recipe import Pin, Updates
+from contain_python.recipe_updates import Pin, Updates
 from contain_python.updating.model import Due, Update
 
 

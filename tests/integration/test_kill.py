@@ -141,6 +141,7 @@ def locked_recipe(folder: Path, source: Path, mirror: str, optimize: str) -> Pat
         "sha256": sha256(source),
         "date": f"{dt.datetime.fromtimestamp(EPOCH, tz=dt.UTC):%Y-%m-%d}",
         "verified": "unverified",
+        "proof": "made up",
     }
     lines = [f'{name} = "{value}"' for name, value in entry.items()]
     with (folder / "releases.lock").open("a", encoding="utf-8") as lock:

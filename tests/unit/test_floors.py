@@ -36,6 +36,9 @@ MEASURING = {"bench.comparing", "inspection", "page.rendering"}
 #: The task that looks for vulnerabilities, which `audit_tasks` offers.
 AUDITING = {"advisories.audit"}
 
+#: The tasks that keep up to date, which `update_tasks` offers.
+UPDATING = {"attestation", "locking.lock", "updating.outdated", "updating.upgrade"}
+
 #: The upper floors, each with those that may stand on it.
 ABOVE = {
     "stages": {
@@ -46,22 +49,33 @@ ABOVE = {
         "page.gathering",
     },
     "checks": {"pipeline", "stages.verify", "verify_image", "wheels.venv"},
-    "wheels": {"wheel_tasks", "bench.programs"},
+    "wheels": {"wheel_tasks", "bench.programs", "updating.finding"},
     "wheel_tasks": {"cli"},
     "inputs": {"steps", "pipeline", "foresight", *TASKS},
     "steps": {"pipeline"},
     "pipeline": {"commands", "bench.comparing", *TASKS},
     "foresight": {"commands"},
     "cache": {"housekeeping"},
-    "commands": {*TASKS, "bench.comparing", "bench_tasks", "cli"},
+    "commands": {
+        *TASKS,
+        "bench.comparing",
+        "bench_tasks",
+        "updating.upgrade",
+        "update_tasks",
+        "cli",
+    },
     **{task: {"cli"} for task in TASKS - {"circumstances"}},
     "circumstances": {"reproducibility"},
     **{task: {"container_tasks"} for task in CONTAINERS},
     "container_tasks": {"cli"},
     **{task: {"bench_tasks"} for task in MEASURING},
+    "inspection": {"bench_tasks", "updating.upgrade"},
     "bench_tasks": {"cli"},
     **{task: {"audit_tasks"} for task in AUDITING},
     "audit_tasks": {"cli"},
+    **{task: {"update_tasks"} for task in UPDATING},
+    "locking.lock": {"update_tasks", "updating.upgrade"},
+    "update_tasks": {"cli"},
     "cli": set[str](),
     "console": {
         "pipeline",
@@ -73,6 +87,8 @@ ABOVE = {
         *WHEELS,
         *MEASURING,
         *AUDITING,
+        *UPDATING,
+        "update_tasks",
         "audit_tasks",
         "bench_tasks",
         "container_tasks",

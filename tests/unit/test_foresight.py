@@ -48,7 +48,10 @@ def finish(request: Request, profile: Profile | None = None) -> None:
     archives = Archives(flavours=flavours, archives=(archive,))
     tarball = write(request.workspace.dist / "python.tar.zst", "a tarball")
     manifest = write(request.workspace.dist / "python.json", "{}")
-    line = f"{sha256(tarball)}  {tarball.name}\n{sha256(manifest)}  {manifest.name}\n"
+    sbom = write(request.workspace.dist / "python.cdx.json", "{}")
+    provenance = write(request.workspace.dist / "python.intoto.json", "{}")
+    files = (tarball, manifest, sbom, provenance)
+    line = "".join(f"{sha256(path)}  {path.name}\n" for path in files)
     write(request.workspace.dist / "SHA256SUMS", line)
     artifact = Artifact(
         kind="runtime",
@@ -57,6 +60,8 @@ def finish(request: Request, profile: Profile | None = None) -> None:
         size=tarball.stat().st_size,
         unpacked=1,
         manifest=manifest,
+        sbom=sbom,
+        provenance=provenance,
     )
     values: dict[str, object] = {
         "unpack": prefix.source,
@@ -64,6 +69,7 @@ def finish(request: Request, profile: Profile | None = None) -> None:
         "make": prefix.built,
         "strip": Stripped(prefix=prefix, debug=place("debug")),
         "prune": flavours,
+        "sbom": flavours,
         "archive": archives,
         "verify": Verified(archives=archives, runtime=(), builder=()),
         "pack": Packed(artifacts=(artifact,)),

@@ -31,6 +31,7 @@ from contain_python.stages.archive import archive
 from contain_python.workspace import Workspace
 
 TARBALL: dict[str, str | int] = {"name": "x.tar.zst", "sha256": "1" * 64, "size": 9}
+BESIDE = {"tarball": TARBALL, "sbom": {**TARBALL, "name": "x.cdx.json"}}
 
 
 def a_build(root: Path, workspace: Workspace) -> Prefix:
@@ -57,7 +58,7 @@ def a_build(root: Path, workspace: Workspace) -> Prefix:
 def workspace(tmp_path: Path) -> Workspace:
     """Return a workspace in which every stage left its ledger."""
     found = a_workspace(tmp_path)
-    for stage in ("relocate", "byte-compile", "prune-builder"):
+    for stage in ("relocate", "byte-compile", "prune-builder", "sbom-runtime", "sbom-builder"):
         Ledger(stage).save(found.ledgers)
     for stage, rule, size in (("strip", "test", 7), ("prune-runtime", "pip", 5)):
         ledger = Ledger(stage)
@@ -86,7 +87,7 @@ def manifest(
     result = CheckResult(check="elf", examined="1 file", findings=(note,))
     archives: Archives = archive(workspace, flavours)
     verified = Verified(archives=archives, runtime=(result,), builder=())
-    text = manifest_text(recipe or Recipe(), workspace, verified, archives.of(kind), TARBALL)
+    text = manifest_text(recipe or Recipe(), workspace, verified, archives.of(kind), BESIDE)
     assert str(tmp_path) not in text
     assert text.endswith("}\n")
     data: dict[str, Any] = json.loads(text)
@@ -107,7 +108,7 @@ def test_what_went_in(tmp_path: Path, workspace: Workspace) -> None:
     )
     assert data["make"] == ["make", "ARFLAGS=rcsD"]
     assert data["compiler"] == "gcc 12"
-    assert data["tarball"] == TARBALL
+    assert {name: data[name] for name in BESIDE} == BESIDE
 
 
 def test_what_is_inside(tmp_path: Path, workspace: Workspace) -> None:

@@ -71,6 +71,8 @@ def an_artifact() -> Artifact:
         size=6_900_000,
         unpacked=31_000_000,
         manifest=Path("/dist/a.json"),
+        sbom=Path("/dist/a.cdx.json"),
+        provenance=Path("/dist/a.intoto.json"),
     )
 
 
@@ -79,6 +81,7 @@ def test_artifacts(capsys: pytest.CaptureFixture[str]) -> None:
     show_artifacts(Console(), (an_artifact(),))
     assert capsys.readouterr().out == (
         f"/dist/a.tar.zst\n        6.9 MB packed, 31.0 MB as a tar, sha256 {'1' * 64}\n"
+        "        beside it: a.json, a.cdx.json, a.intoto.json\n"
     )
     show_artifacts(Console(as_json=True), (an_artifact(),))
     event = json.loads(capsys.readouterr().out)

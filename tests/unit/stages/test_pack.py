@@ -24,12 +24,12 @@ from contain_python.errors import PackError
 from contain_python.files import sha256
 from contain_python.ledger import Ledger
 from contain_python.model import Archive, Archives, Artifact, Flavours, Progress, Verified
+from contain_python.names import artifact_name, sbom_path
 from contain_python.recipe import Format, Pack, Recipe
 from contain_python.stages import pack as stage
 from contain_python.stages.archive import archive
 from contain_python.stages.pack import (
     _prove,
-    artifact_name,
     intact,
     make_writable,
     pack,
@@ -54,18 +54,22 @@ def verified(tmp_path: Path) -> Verified:
     workspace = a_workspace(tmp_path)
     for name in ("relocate", "strip", "byte-compile", "prune-runtime", "prune-builder"):
         Ledger(name).save(workspace.ledgers)
+    for name in ("runtime", "builder"):
+        Ledger(f"sbom-{name}").save(workspace.ledgers)
+    for name in ("runtime", "builder", "debug"):
+        write(sbom_path(Recipe(), workspace, flavours, name), f'{{"bomFormat": "{name}"}}')
     return Verified(archives=archive(workspace, flavours), runtime=(), builder=())
 
 
 def test_files_of_a_build(tmp_path: Path) -> None:
-    """Three tarballs, their manifests and SHA256SUMS appear, with true sizes and hashes."""
+    """Three tarballs, their papers and SHA256SUMS appear, with true sizes and hashes."""
     workspace, seen = a_workspace(tmp_path), list[Progress]()
     artifacts = pack(Recipe(), workspace, verified(tmp_path), seen.append)
     stem = "python-3.13.15-linux-x86_64"
     made = [
         f"{stem}-{kind}{end}"
         for kind in ("builder", "debug", "runtime")
-        for end in (".json", ".tar.zst")
+        for end in (".cdx.json", ".intoto.json", ".json", ".tar.zst")
     ]
     assert names(workspace.dist) == ["SHA256SUMS", *made]
     for artifact in artifacts:
@@ -76,6 +80,11 @@ def test_files_of_a_build(tmp_path: Path) -> None:
             "name": artifact.path.name,
             "sha256": artifact.sha256,
             "size": artifact.size,
+        }
+        assert manifest["sbom"]["sha256"] == sha256(artifact.sbom)
+        statement = json.loads(artifact.provenance.read_text(encoding="utf-8"))
+        assert {one["name"]: one["digest"]["sha256"] for one in statement["subject"]} == {
+            path.name: sha256(path) for path in (artifact.path, artifact.manifest, artifact.sbom)
         }
     subprocess.run(
         ["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=workspace.dist, check=True
@@ -146,7 +155,7 @@ def test_failed_proof_leaves_the_output_alone(
     assert names(workspace.dist) == ["SHA256SUMS"]
     monkeypatch.undo()
     pack(Recipe(), workspace, ready, lambda _: None)
-    assert len(names(workspace.dist)) == 7
+    assert len(names(workspace.dist)) == 13
 
 
 def times(folder: Path) -> dict[str, tuple[int, int]]:
@@ -249,15 +258,18 @@ def test_output_is_mended(tmp_path: Path, compressed: list[str]) -> None:
 def a_ready(folder: Path, dist: Path, kind: str) -> stage._Ready:
     """Return a small artifact that is ready to be published."""
     artifact = an_artifact(folder, kind)
-    path, manifest = dist / artifact.path.name, dist / artifact.manifest.name
-    return stage._Ready(
-        artifact=replace(artifact, path=path, manifest=manifest),
-        source=artifact.path,
-        manifest="{}",
+    published = replace(
+        artifact,
+        path=dist / artifact.path.name,
+        manifest=dist / artifact.manifest.name,
+        sbom=dist / artifact.sbom.name,
+        provenance=dist / artifact.provenance.name,
     )
+    papers = {path: path.suffixes[0].encode() for path in published.papers}
+    return stage._Ready(artifact=published, source=artifact.path, papers=papers)
 
 
-@pytest.mark.parametrize("room", range(6))
+@pytest.mark.parametrize("room", range(10))
 def test_disk_that_fills_up_replaces_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
@@ -265,10 +277,11 @@ def test_disk_that_fills_up_replaces_nothing(
     ready = [a_ready(tmp_path / "work", tmp_path / "dist", kind) for kind in ("a", "b")]
     for one in ready:
         write(one.artifact.path, "earlier")
-        write(one.artifact.manifest, "earlier")
+        for path in one.artifact.papers:
+            write(path, "earlier")
     digest = hashlib.sha256(b"earlier").hexdigest()
-    lines = [f"{digest}  {kind}{end}\n" for kind in "ab" for end in (".json", ".tar.zst")]
-    write(tmp_path / "dist/SHA256SUMS", "".join(lines))
+    files = sorted(path.name for path in (tmp_path / "dist").iterdir())
+    write(tmp_path / "dist/SHA256SUMS", "".join(f"{digest}  {name}\n" for name in files))
     earlier, left, sync = content(tmp_path / "dist"), [room], os.fsync
 
     def filling(descriptor: int) -> None:
@@ -297,7 +310,7 @@ def test_two_releases_at_once_are_both_listed(tmp_path: Path) -> None:
     with ThreadPoolExecutor(builds) as pool:
         list(pool.map(build, range(builds)))
     subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=dist, check=True)
-    assert len((dist / "SHA256SUMS").read_text(encoding="utf-8").splitlines()) == 2 * builds
+    assert len((dist / "SHA256SUMS").read_text(encoding="utf-8").splitlines()) == 4 * builds
 
 
 def test_publishing_waits_for_its_turn(tmp_path: Path) -> None:
@@ -313,7 +326,7 @@ def test_publishing_waits_for_its_turn(tmp_path: Path) -> None:
     assert names(dist) == []
     os.close(holder)
     publisher.join(10)
-    assert names(dist) == ["SHA256SUMS", "a.json", "a.tar.zst"]
+    assert names(dist) == ["SHA256SUMS", "a.cdx.json", "a.intoto.json", "a.json", "a.tar.zst"]
 
 
 def test_directory_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,7 +338,7 @@ def test_directory_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(fcntl, "flock", refuse)
     workspace = a_workspace(tmp_path)
     pack(Recipe(), workspace, verified(tmp_path), lambda _: None)
-    assert len(names(workspace.dist)) == 7
+    assert len(names(workspace.dist)) == 13
 
 
 def test_intact_output_is_recognised(tmp_path: Path) -> None:
@@ -419,9 +432,15 @@ def test_killed_while_replacing(tmp_path: Path, after: int) -> None:
 
 def an_artifact(dist: Path, kind: str) -> Artifact:
     path = write(dist / f"{kind}.tar.zst", kind)
-    manifest = write(dist / f"{kind}.json", "{}")
     return Artifact(
-        kind=kind, path=path, sha256=sha256(path), size=1, unpacked=1, manifest=manifest
+        kind=kind,
+        path=path,
+        sha256=sha256(path),
+        size=1,
+        unpacked=1,
+        manifest=write(dist / f"{kind}.json", "{}"),
+        sbom=write(dist / f"{kind}.cdx.json", "{}"),
+        provenance=write(dist / f"{kind}.intoto.json", "{}"),
     )
 
 
@@ -433,14 +452,18 @@ def test_sums_are_merged(tmp_path: Path) -> None:
     publish(tmp_path / "dist", [a_ready(tmp_path, tmp_path / "dist", kind) for kind in "ba"])
     found = (tmp_path / "dist/SHA256SUMS").read_text(encoding="utf-8").splitlines()
     assert [line.split("  ")[1] for line in found] == [
+        "a.cdx.json",
+        "a.intoto.json",
         "a.json",
         "a.tar.zst",
+        "b.cdx.json",
+        "b.intoto.json",
         "b.json",
         "b.tar.zst",
         "other.tar.xz",
     ]
-    assert found[4].startswith("2" * 64)
-    assert found[3].startswith(sha256(tmp_path / "dist/b.tar.zst"))
+    assert found[8].startswith("2" * 64)
+    assert found[7].startswith(sha256(tmp_path / "dist/b.tar.zst"))
 
 
 def test_output_that_cannot_be_written(tmp_path: Path) -> None:
