@@ -17,6 +17,7 @@ from contain_python.documents import Shelf, get
 from contain_python.errors import SourceError, UsageError
 from contain_python.files import human_size, sha256, whole_file, write_whole
 from contain_python.lock_file import change_lock, with_release, with_series
+from contain_python.locking.archives import upstream_versions
 from contain_python.locking.proving import Wish, prove
 from contain_python.mirrors import Candidate, candidates
 from contain_python.model import Progress, Release
@@ -71,7 +72,7 @@ def lock(wanted: Wanted, console: Console, now: dt.datetime) -> tuple[Release, .
     for document in news.documents:
         console.note(f"from {document.told(now)}")
     names = (wanted.python or work.recipe.build.python).split()
-    chosen = dict.fromkeys(_version(name, before, news, console) for name in names)
+    chosen = dict.fromkeys(_version(name, before, news, work) for name in names)
     locked = []
     for number, version in enumerate(version for version in chosen if version):
         with console.stage(f"lock {version}", number + 1, len(chosen)):
@@ -94,6 +95,7 @@ def _work(wanted: Wanted, console: Console, now: dt.datetime) -> _Work:
         shelf=Shelf(folder=cache / "feeds", now=now, limits=recipe.download),
         wish=Wish(
             trust=Path(wanted.trust_config) if wanted.trust_config else None,
+            keys=recipe.root / "keys",
             offline=wanted.offline,
             unverified=wanted.unverified,
         ),
@@ -112,7 +114,7 @@ def refuse_wrong_clock(lock: Lock, today: dt.date) -> None:
         )
 
 
-def _version(name: str, lock: Lock, news: News, console: Console) -> str:
+def _version(name: str, lock: Lock, news: News, work: _Work) -> str:
     """Return the version to lock for a version or a series; "" if its newest is locked already."""
     try:
         asked = Version(name)
@@ -126,15 +128,18 @@ def _version(name: str, lock: Lock, news: News, console: Console) -> str:
     told, known = news.newest(name), lock.series.get(name)
     versions = [told.version] if told else []
     versions += [known.newest] if known else []
+    if not told:
+        shelf, note = work.shelf, work.console.note
+        versions += upstream_versions(name, shelf, note, offline=work.wish.offline)
     if not versions:
         raise SourceError(
             f"nothing is known of Python {name}",
-            expected="a series that python.org lists, or that releases.lock names",
+            expected="a series that python.org, an APT archive or releases.lock names",
             remedy="see the notes above; name a version: --python 3.13.15",
         )
     newest = max(versions, key=Version)
     if any(release.version == newest for release in lock.releases):
-        console.say(f"{newest} is locked, and nothing newer of {name} is known")
+        work.console.say(f"{newest} is locked, and nothing newer of {name} is known")
         return ""
     return newest
 

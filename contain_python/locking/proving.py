@@ -6,32 +6,30 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from contain_python.locking.model import Proof
-from contain_python.locking.signers import sigstore_identity
 from packaging.version import Version
 
-from contain_python import apt_indexes
 from contain_python.documents import Note, Shelf, get
-from contain_python.errors import ContainError, SourceError
+from contain_python.errors import SourceError
 from contain_python.files import sha256
 from contain_python.locking import bundles, openpgp
+from contain_python.locking.archives import archived
+from contain_python.locking.model import Proof
+from contain_python.locking.signers import sigstore_identity
 from contain_python.mirrors import Candidate
 from contain_python.model import Release
 
 #: From this series on there is Sigstore alone (PEP 761).
 _SIGSTORE_ALONE = Version("3.14")
 
-#: Debian's suites that may list a source, the most lasting first.
-_CODENAMES = ("bookworm", "trixie", "forky", "sid", "bullseye")
-
 _MOST = 4 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """How a source may be proved: the trusted roots, whether there is network, whether at all."""
+    """How a source may be proved: trust root, more keys, whether by network, whether it must."""
 
     trust: Path | None
+    keys: Path | None
     offline: bool
     unverified: bool
 
@@ -80,7 +78,7 @@ def _signatures(
         return bundles.verify(tarball, bundle, identity, wish.trust, offline=wish.offline)
 
     def by_openpgp(signature: bytes) -> Proof:
-        return openpgp.verify(tarball, signature, version)
+        return openpgp.verify(tarball, signature, version, wish.keys)
 
     if Version(release.series) >= _SIGSTORE_ALONE:
         return [(".sigstore", by_sigstore)]
@@ -107,23 +105,12 @@ def _in_archive(
     release: Release, tarball: Path, shelf: Shelf, note: Note, *, offline: bool
 ) -> Proof | None:
     """Return the proof that a signed index of the machine's APT archive lists this very file."""
-    digest, package = sha256(tarball), f"python{release.series}"
-    for codename in _CODENAMES:
-        for base, name in apt_indexes.bases_and_suites(codename):
-            try:
-                suite = apt_indexes.suite(
-                    base, name, shelf, apt_indexes.keyrings(), offline=offline
-                )
-                listed = suite and apt_indexes.sources(suite, shelf, {package}, offline=offline)
-            except ContainError as problem:
-                note(f"{name}: {problem.what}: {problem.found}")
-                continue
-            for source in listed or ():
-                if suite and any(file.sha256 == digest for file in source.files):
-                    return Proof(
-                        how="apt-signed",
-                        text=f"listed by {name} of {suite.date:%Y-%m-%d} as the source of"
-                        f" {source.package} {source.version}, InRelease signed by"
-                        f" {suite.signed_by}",
-                    )
+    digest = sha256(tarball)
+    for suite, source in archived(f"python{release.series}", shelf, note, offline=offline):
+        if any(file.sha256 == digest for file in source.files):
+            return Proof(
+                how="apt-signed",
+                text=f"listed by {suite.name} of {suite.date:%Y-%m-%d} as the source of"
+                f" {source.package} {source.version}, InRelease signed by {suite.signed_by}",
+            )
     return None

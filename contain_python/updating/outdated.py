@@ -132,7 +132,7 @@ def _offered(look: _Look, one: Linked) -> Iterator[tuple[str, bool, dict[str, st
             look.console.note(f"{name} is not looked up: {problem.what}: {problem.found}")
             continue
         look.console.note(f"{name}, of {suite.date:%Y-%m-%d}, signed by {suite.signed_by}")
-        yield name, suite.is_security, {key: package.version for key, package in found.items()}
+        yield name, suite.is_security, found
 
 
 def _images(look: _Look) -> Iterator[Update]:

@@ -1,0 +1,1 @@
+"""Find releases of CPython, verify their sources, and pin them."""

@@ -1,0 +1,42 @@
+"""Source packages of CPython in the signed indexes of this machine's APT archives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from debian.debian_support import Version as DebianVersion
+
+from contain_python import apt_indexes
+from contain_python.apt_indexes import Source, Suite
+from contain_python.documents import Note, Shelf
+from contain_python.errors import ContainError
+
+#: Debian's suites, the most lasting first.
+_CODENAMES = ("bookworm", "trixie", "forky", "sid", "bullseye")
+
+
+def archived(
+    package: str, shelf: Shelf, note: Note, *, offline: bool
+) -> Iterator[tuple[Suite, Source]]:
+    """Yield a source package of each suite that has it; a suite that cannot be read is noted."""
+    trusted = apt_indexes.keyrings()
+    for codename in _CODENAMES:
+        for base, name in apt_indexes.bases_and_suites(codename):
+            try:
+                suite = apt_indexes.suite(base, name, shelf, trusted, offline=offline)
+                found = (
+                    apt_indexes.sources(suite, shelf, {package}, offline=offline) if suite else ()
+                )
+            except ContainError as problem:
+                note(f"{problem.what}: {problem.found}")
+                continue
+            for source in found:
+                if suite:
+                    yield suite, source
+
+
+def upstream_versions(series: str, shelf: Shelf, note: Note, *, offline: bool) -> tuple[str, ...]:
+    """Return the versions of a series that the archives list, as upstream spells them."""
+    found = archived(f"python{series}", shelf, note, offline=offline)
+    versions = (DebianVersion(source.version).upstream_version or "" for _, source in found)
+    return tuple(dict.fromkeys(version.replace("~", "") for version in versions))
