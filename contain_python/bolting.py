@@ -44,7 +44,7 @@ _UNFIT = re.compile(r"BOLT-WARNING: .*\b(?:stale|mismatch|invalid|unusable)\b")
 
 def instrument(recipe: Recipe, root: Path, log: Path) -> None:
     """Replace the linked interpreter of a build tree by one that counts."""
-    program, _ = bolt_programs(recipe)
+    program, *_ = bolt_programs(recipe)
     (root / "python").replace(root / _LINKED)
     counter = f"-instrumentation-file={root / 'python.bolt'}"
     words = ("-instrument", "-instrumentation-file-append-pid", counter)
@@ -58,7 +58,7 @@ def _common(recipe: Recipe) -> tuple[str, ...]:
 
 def collect(recipe: Recipe, root: Path, log: Path) -> None:
     """Merge what every process of the training counted. Raises CompileError if none did."""
-    _, merge = bolt_programs(recipe)
+    _, merge, _ = bolt_programs(recipe)
     parts = sorted(root.glob("python.bolt.*.fdata"))
     if not parts:
         raise CompileError(
@@ -76,7 +76,7 @@ def reorder(recipe: Recipe, root: Path, log: Path) -> None:
 
     Raises CompileError, also where the counts are of another executable.
     """
-    program, _ = bolt_programs(recipe)
+    program, *_ = bolt_programs(recipe)
     (root / "python").replace(root / _LINKED)
     unfit: list[str] = []
 

@@ -123,7 +123,8 @@ def last_ldflags(recipe: Recipe) -> tuple[str, ...]:
 def bolt_programs(recipe: Recipe) -> tuple[str, ...]:
     """Return the commands that BOLT consists of; none without it."""
     bolt = recipe.tuning.bolt
-    return (bolt, bolt.replace("llvm-bolt", "merge-fdata")) if bolt else ()
+    others = ("merge-fdata", "llvm-objcopy")
+    return (bolt, *(bolt.replace("llvm-bolt", other) for other in others)) if bolt else ()
 
 
 def refuse_impossible(recipe: Recipe, release: Release, machine: str, compiler: str) -> None:

@@ -13,6 +13,7 @@ from contain_python.model import Prefix
 from contain_python.recipe import Recipe
 from contain_python.records import update_records
 from contain_python.removal import apply_rules
+from contain_python.tuning import bolt_programs
 from contain_python.workspace import Workspace
 
 
@@ -28,7 +29,7 @@ def strip(recipe: Recipe, workspace: Workspace, relocated: Prefix) -> tuple[Pref
         apply_rules(root, recipe.strip.tests, relocated.release.version, ledger)
         for path in list(sorted_files(root)):
             if is_elf(path):
-                _detach_symbols(root, path, symbols, ledger)
+                _detach_symbols(objcopy(recipe), root, path, symbols, ledger)
         update_records(root, ledger)
     stripped = Prefix(
         built=relocated.built, root=workspace.place("stripped"), prefix=relocated.prefix
@@ -36,7 +37,12 @@ def strip(recipe: Recipe, workspace: Workspace, relocated: Prefix) -> tuple[Pref
     return stripped, debug, ledger
 
 
-def _detach_symbols(root: Path, path: Path, symbols: Path, ledger: Ledger) -> None:
+def objcopy(recipe: Recipe) -> str:
+    """Return the program that strips: what BOLT wrote no longer starts after binutils'."""
+    return bolt_programs(recipe)[-1] if recipe.tuning.bolt else "objcopy"
+
+
+def _detach_symbols(program: str, root: Path, path: Path, symbols: Path, ledger: Ledger) -> None:
     facts = read_elf(path)
     if facts is None or not facts.build_id:
         raise CompileError(
@@ -47,10 +53,10 @@ def _detach_symbols(root: Path, path: Path, symbols: Path, ledger: Ledger) -> No
     before = path.stat()
     target = symbols / debug_path(facts.build_id)
     target.parent.mkdir(parents=True, exist_ok=True)
-    process.output(["objcopy", "--only-keep-debug", path, target], writes=True)
+    process.output([program, "--only-keep-debug", path, target], writes=True)
     target.chmod(0o644)
     aside = path.with_name(f".{path.name}.stripped")
-    process.output(["objcopy", "--strip-all", path, aside], writes=True)
+    process.output([program, "--strip-all", path, aside], writes=True)
     aside.chmod(before.st_mode & 0o777)
     aside.replace(path)
     ledger.changed(root, path, "debug-symbols", "moved into the debug tarball", before.st_size)

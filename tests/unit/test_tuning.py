@@ -88,7 +88,11 @@ def test_the_task_is_named_by_its_content() -> None:
 
 def test_programs_of_bolt() -> None:
     """BOLT's second program has the version of the first."""
-    assert bolt_programs(tuned(bolt="llvm-bolt-19")) == ("llvm-bolt-19", "merge-fdata-19")
+    assert bolt_programs(tuned(bolt="llvm-bolt-19")) == (
+        "llvm-bolt-19",
+        "merge-fdata-19",
+        "llvm-objcopy-19",
+    )
     assert bolt_programs(Recipe()) == ()
     assert JIT_COMPILER == "clang-19"
 
