@@ -8,7 +8,7 @@ from typing import Any
 
 from contain_python.errors import SourceError, ToolchainError
 from contain_python.locking.model import Proof
-from contain_python.locking.signers import Key, openpgp_key
+from contain_python.locking.signers import Key, Table, openpgp_key
 
 
 def sequoia() -> Any:  # noqa: ANN401  a module that need not be installed
@@ -28,13 +28,19 @@ def reason(problem: Exception) -> str:
     return str(problem).split("Stack backtrace")[0].strip().splitlines()[0]
 
 
-def verify(tarball: Path, signature: bytes, version: str, keys: Path | None = None) -> Proof:
+def verify(
+    tarball: Path,
+    signature: bytes,
+    version: str,
+    keys: Path | None = None,
+    rows: Table | None = None,
+) -> Proof:
     """Return the proof that the manager of a release signed a file. Raises SourceError.
 
-    `keys` is a directory of more armored keys. The signature must have been made while the key was
-    valid; that it expired later is told.
+    `keys` is a directory of more armored keys, `rows` who signs what if not signers.toml. The
+    signature must have been made while the key was valid; that it expired later is told.
     """
-    library, key = sequoia(), openpgp_key(version)
+    library, key = sequoia(), openpgp_key(version, rows)
     certificate = _certificate(library, key, keys)
     made = _read(library, signature)
     issuer = (made.issuer_fingerprint or made.issuer_key_id or "").upper()

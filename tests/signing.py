@@ -1,0 +1,47 @@
+"""Real OpenPGP keys for tests, and what they sign."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pysequoia import SignatureMode, Tsk, sign
+
+from contain_python.locking.signers import Key, Table
+
+
+@dataclass(frozen=True)
+class Signer:
+    """A new key, and its armored public half."""
+
+    secret: Any
+    fingerprint: str
+    public: str
+
+    def detached(self, content: bytes) -> bytes:
+        """Return a detached signature."""
+        return bytes(sign(self.secret.signer(), content, mode=SignatureMode.DETACHED))
+
+    def clear(self, text: str) -> bytes:
+        """Return a text in the cleartext signature framework, as InRelease is."""
+        return bytes(sign(self.secret.signer(), text.encode(), mode=SignatureMode.CLEAR))
+
+    def ring(self, folder: Path) -> Path:
+        """Write the public key into a directory; return the file."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{self.fingerprint}.asc"
+        path.write_text(self.public)
+        return path
+
+    def rows(self, series: str = "3.13") -> Table:
+        """Return a table by which this key signs a series."""
+        key = Key(fingerprint=self.fingerprint, name="a manager", series=(series,))
+        return Table(openpgp=(key,))
+
+
+def a_signer(name: str = "A Manager <manager@example.org>") -> Signer:
+    """Return a new key."""
+    secret = Tsk.generate(user_id=name)
+    certificate = secret.extract_certificate()
+    return Signer(secret, str(certificate.fingerprint).upper(), str(certificate))
