@@ -48,6 +48,9 @@ class Handler(BaseHTTPRequestHandler):
 
     server: Server
 
+    def do_HEAD(self) -> None:
+        self.server.answer(self)
+
     def do_GET(self) -> None:
         self.server.asked.append(
             Asked(self.path, self.headers.get("Range", ""), self.headers.get("User-Agent", ""))
