@@ -1,281 +1,246 @@
-"""What an APT archive lists: its signed InRelease, and the indexes that InRelease has hashes of.
+"""What Debian's archives have: the packages of the indexes of suites whose signature holds.
 
-Only what the signature covers is read; an index counts when its hash is in there (Debian's
-repository format, and apt-secure(8)).
+Trust goes one way: a key of this machine's keyrings signs a suite's InRelease, that names the
+SHA-256 of every index, and an index names those of the source files. Nothing unsigned is read.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import email.utils
 import gzip
 import hashlib
 import io
 import lzma
+import re
 import zlib
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from debian.deb822 import Deb822
 from debian.debian_support import Version
 
-from contain_python.documents import Document, Shelf
-from contain_python.errors import SourceError
-from contain_python.locking.openpgp import reason, sequoia
-from contain_python.mirrors import apt_bases
-
-_MOST = 4 << 20
-_KEYRINGS = (
-    ("/etc/apt/trusted.gpg.d", ("*.asc", "*.gpg", "*.pgp")),
-    ("/etc/apt/keyrings", ("*.asc", "*.gpg", "*.pgp")),
-    ("/usr/share/keyrings", ("debian-archive-*.gpg", "debian-archive-*.pgp")),
+from contain_python.apt_suites import (
+    File,
+    Suite,
+    bases_and_suites,
+    dists,
+    is_not_there,
+    keyrings,
+    malformed,
+    suite,
+    table,
+    told_problem,
 )
-_DAMAGE = (EOFError, OSError, lzma.LZMAError, zlib.error, ValueError)
+from contain_python.documents import Note, Shelf, get
+from contain_python.errors import SourceError
+from contain_python.files import human_size
 
-#: A clock may differ from the archive's by this much.
-_LENIENCE = dt.timedelta(days=1)
+__all__ = [
+    "File",
+    "Package",
+    "Source",
+    "Suite",
+    "bases_and_suites",
+    "keyrings",
+    "packages",
+    "sources",
+    "suite",
+]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Index:
-    """An index as InRelease tells it: size in bytes, and SHA-256."""
-
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Suite:
-    """A suite of an archive, whose InRelease a trusted key signed."""
-
-    base: str
-    name: str
-    date: dt.datetime
-    signed_by: str
-    indexes: dict[str, Index] = field(repr=False)
-
-    @property
-    def is_security(self) -> bool:
-        """Return whether it holds security updates."""
-        return self.name.endswith("-security")
-
-
-@dataclass(frozen=True, kw_only=True)
-class File:
-    """A file of a source package."""
-
-    name: str
-    size: int
-    sha256: str
+_CHUNK = 1 << 20
+#: Numbers of thousands of digits cannot be compared.
+_LONGEST_VERSION = 250
+_NAME = re.compile(rb"^Package:[ \t]*(\S+)", re.MULTILINE)
+#: Neither what signs a tarball, nor a further one ("orig-docs").
+_ORIG = re.compile(r"[^_]+_[^_]+\.orig\.tar\.[a-z0-9]+")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A source package in an index."""
+    """One version of a source package; its files are below `directory` of the archive's base."""
 
     package: str
     version: str
+    directory: str
     files: tuple[File, ...]
 
-
-def bases_and_suites(codename: str) -> tuple[tuple[str, str], ...]:
-    """Return the archives of this machine's APT, and the suites of a release to look into there."""
-    found: list[tuple[str, str]] = []
-    for base in apt_bases():
-        if base.endswith("-security"):
-            found.append((base, f"{codename}-security"))
-        else:
-            found += [(base, codename), (base, f"{codename}-updates")]
-    return tuple(found)
+    @property
+    def orig(self) -> File | None:
+        """Return the tarball of its upstream, if it has one of its own."""
+        return next((file for file in self.files if _ORIG.fullmatch(file.name)), None)
 
 
-def keyrings() -> tuple[Path, ...]:
-    """Return the files of the keys that this machine's APT trusts."""
-    return tuple(
-        path
-        for folder, patterns in _KEYRINGS
-        for pattern in patterns
-        for path in sorted(Path(folder).glob(pattern))
-    )
+@dataclass(frozen=True, kw_only=True)
+class Package:
+    """A binary package, and the source package that it was built from."""
 
-
-def suite(
-    base: str, name: str, shelf: Shelf, trusted: Collection[Path], *, offline: bool
-) -> Suite | None:
-    """Return a suite, or None if the archive has none of that name. Raises SourceError.
-
-    Its InRelease must be signed by a trusted key, be valid still, and not be from the future.
-    """
-    url = f"{base}/dists/{name}/InRelease"
-    short = hashlib.sha256(url.encode()).hexdigest()[:12]
-    heard: list[str] = []
-    document = shelf.latest(
-        f"apt-{name}-{short}.inrelease", url, _MOST, offline=offline, note=heard.append
-    )
-    if document is None:
-        return None
-    text, signer = _signed_text(document, trusted)
-    fields = Deb822(text)
-    if signer is None or "SHA256" not in fields or "Date" not in fields:
-        raise _refused(url, "it is no InRelease", "fields Date and SHA256", text[:60])
-    date = _time(fields["Date"], url)
-    _refuse_untimely(url, date, fields.get("Valid-Until", ""), shelf.now)
-    return Suite(base=base, name=name, date=date, signed_by=signer, indexes=_indexes(fields, url))
-
-
-def _signed_text(document: Document, trusted: Collection[Path]) -> tuple[str, str]:
-    """Return what the signature covers, and nothing around it; and the key that signed it."""
-    library = sequoia()
-    certificates = [one for path in trusted for one in _certificates(library, path)]
-    try:
-        result = library.verify(bytes=document.content, store=lambda _: certificates)
-    except (RuntimeError, ValueError) as problem:
-        raise _refused(
-            document.url,
-            "its signature is not good",
-            f"a signature by one of {len(certificates)} keys that APT trusts here",
-            reason(problem),
-        ) from problem
-    signer = str(result.valid_sigs[0].certificate).upper()
-    return bytes(result.bytes).decode("utf-8", "replace"), signer
-
-
-def _certificates(library: object, path: Path) -> Iterable[object]:
-    try:
-        found: list[object] = library.Cert.split_file(str(path))  # type: ignore[attr-defined]
-    except (RuntimeError, ValueError, OSError):
-        return []
-    return found
-
-
-def _time(text: str, url: str) -> dt.datetime:
-    try:
-        return email.utils.parsedate_to_datetime(text).astimezone(dt.UTC)
-    except ValueError as problem:
-        raise _refused(url, "it tells no time", "a date as in e-mail", text) from problem
-
-
-def _refuse_untimely(url: str, date: dt.datetime, until: str, now: dt.datetime) -> None:
-    if date > now + _LENIENCE:
-        raise _refused(
-            url, "it is from the future", f"{now:%Y-%m-%d} or earlier", f"{date:%Y-%m-%d}"
-        )
-    if until and _time(until, url) < now:
-        raise _refused(
-            url,
-            "it has expired",
-            f"valid on {now:%Y-%m-%d}",
-            f"Valid-Until {until}, made {date:%F}",
-        )
-
-
-def _indexes(fields: Deb822, url: str) -> dict[str, Index]:
-    found = {}
-    for line in fields["SHA256"].splitlines():
-        words = line.split()
-        if not words:
-            continue
-        try:
-            digest, size, path = words
-            found[path] = Index(size=int(size), sha256=digest)
-        except ValueError as problem:
-            raise _refused(
-                url, "its list of hashes is malformed", "HASH SIZE PATH", line
-            ) from problem
-    return found
+    name: str
+    version: str
+    source: str
+    source_version: str
 
 
 def sources(
-    suite: Suite, shelf: Shelf, packages: Collection[str], *, offline: bool
+    suite: Suite, shelf: Shelf, packages: set[str], *, offline: bool, progress: Note
 ) -> tuple[Source, ...]:
-    """Return source packages by name, with their files. Raises SourceError."""
-    return tuple(
-        Source(
-            package=stanza["Package"],
-            version=stanza["Version"],
-            files=tuple(_files(stanza)),
-        )
-        for stanza in _stanzas(suite, "main/source/Sources", shelf, packages, offline=offline)
-    )
+    """Return every version that a suite's main component has of some source packages, in order.
+
+    `progress` is told what is fetched. Raises SourceError.
+    """
+    look = _Look(suite=suite, shelf=shelf, offline=offline, progress=progress)
+    stanzas = look.stanzas("main/source/Sources", packages)
+    found = [_source(stanza, suite) for stanza in stanzas]
+    return tuple(sorted(found, key=lambda one: (one.package, Version(one.version))))
 
 
-def _files(stanza: Deb822) -> Iterator[File]:
-    for line in stanza.get("Checksums-Sha256", "").splitlines():
-        if line.split():
-            digest, size, name = line.split()
-            yield File(name=name, size=int(size), sha256=digest)
+def packages(  # noqa: PLR0913  two sets of circumstances, and what is looked for
+    suite: Suite,
+    shelf: Shelf,
+    names: set[str],
+    architecture: str,
+    *,
+    offline: bool,
+    progress: Note,
+) -> dict[str, Package]:
+    """Return the newest version that a suite's main component has of each binary package.
 
-
-def packages(
-    suite: Suite, shelf: Shelf, names: Collection[str], architecture: str, *, offline: bool
-) -> dict[str, str]:
-    """Return the newest version of each binary package that the suite has. Raises SourceError."""
-    newest: dict[str, str] = {}
-    path = f"main/binary-{architecture}/Packages"
-    for stanza in _stanzas(suite, path, shelf, names, offline=offline):
-        name, version = stanza["Package"], stanza["Version"]
-        if name not in newest or Version(version) > Version(newest[name]):
-            newest[name] = version
+    `architecture` is Debian's name ("amd64"); names that are not there are left out. `progress` is
+    told what is fetched. Raises SourceError.
+    """
+    look = _Look(suite=suite, shelf=shelf, offline=offline, progress=progress)
+    newest: dict[str, Package] = {}
+    for stanza in look.stanzas(f"main/binary-{architecture}/Packages", names):
+        found = _package(stanza, suite)
+        known = newest.get(found.name)
+        if known is None or Version(known.version) < Version(found.version):
+            newest[found.name] = found
     return newest
 
 
-def _stanzas(
-    suite: Suite, path: str, shelf: Shelf, names: Collection[str], *, offline: bool
-) -> Iterator[Deb822]:
-    """Yield the stanzas of packages with these names; the rest of an index is only skipped."""
-    content, ending = _index(suite, path, shelf, offline=offline)
-    wanted = {f"Package: {name}\n".encode() for name in names}
-    where = f"{suite.base}/dists/{suite.name}/{path}{ending}"
-    stanza: list[bytes] = []
-    keep = False
+@dataclass(frozen=True, kw_only=True)
+class _Look:
+    """A suite to look into, where its indexes are kept, and whether they may be fetched."""
+
+    suite: Suite
+    shelf: Shelf
+    offline: bool
+    progress: Note
+
+    def stanzas(self, index: str, wanted: set[str]) -> Iterator[Deb822]:
+        """Yield the stanzas of some packages; a suite without the index has none of them."""
+        known = self.suite.indexes
+        name = next((one for one in (f"{index}.xz", f"{index}.gz") if one in known), None)
+        if name is None:
+            self.progress(f"{self.suite.told} has no {index}")
+            return
+        names = {one.encode() for one in wanted}
+        content = self._index(known[name])
+        try:
+            for stanza in _split(_opened(name, content)):
+                package = _NAME.search(stanza)
+                if package and package[1] in names:
+                    yield Deb822(stanza.decode())
+        except (EOFError, OSError, UnicodeDecodeError, lzma.LZMAError, zlib.error) as problem:
+            raise malformed(f"{name} of {self.suite.told}", str(problem)) from problem
+
+    def _index(self, announced: File) -> bytes:
+        """Return an index; it is kept under its hash, so one that did not change is not fetched."""
+        name = f"apt-{announced.sha256}{Path(announced.name).suffix}"
+        kept = self._kept(name)
+        if kept is not None and _fits(kept, announced):
+            return kept
+        told = f"{announced.name} of {self.suite.told}"
+        if self.offline:
+            raise SourceError(
+                f"{told} is not here",
+                found="no index that was fetched before has its hash",
+                remedy="run this once without --offline",
+            )
+        self.progress(f"fetching {told} ({human_size(announced.size)})")
+        url, content = self._fetched(announced)
+        if not _fits(content, announced):
+            raise SourceError(
+                f"{told} is not what the suite's signature covers",
+                expected=f"{announced.size} bytes, SHA-256 {announced.sha256}",
+                found=f"{len(content)} bytes, SHA-256 {hashlib.sha256(content).hexdigest()}",
+                remedy="try again later: the mirror may be changing; or use another",
+            )
+        self.shelf.keep(name, url, content)
+        return content
+
+    def _kept(self, name: str) -> bytes | None:
+        try:
+            document = self.shelf.read(name)
+        except SourceError:
+            if self.offline:
+                raise
+            return None  # Fetching mends it.
+        return document.content if document else None
+
+    def _fetched(self, announced: File) -> tuple[str, bytes]:
+        """Fetch an index by its hash, which stays while a mirror changes, or else by its name."""
+        limits = self.shelf.limits
+        url = f"{dists(self.suite.base, self.suite.name)}/{quote(announced.name)}"
+        if self.suite.by_hash:
+            hashed = f"{url.rpartition('/')[0]}/by-hash/SHA256/{announced.sha256}"
+            try:
+                return hashed, get(hashed, limits, announced.size)
+            except SourceError as problem:
+                if not is_not_there(problem):
+                    raise
+        return url, get(url, limits, announced.size)
+
+
+def _fits(content: bytes, announced: File) -> bool:
+    return hashlib.sha256(content).hexdigest() == announced.sha256
+
+
+def _opened(name: str, content: bytes) -> lzma.LZMAFile | gzip.GzipFile:
+    compressed = io.BytesIO(content)
+    return lzma.open(compressed) if name.endswith(".xz") else gzip.open(compressed)
+
+
+def _split(stream: lzma.LZMAFile | gzip.GzipFile) -> Iterator[bytes]:
+    """Yield what stands between empty lines: whole indexes are too large to hold, or to parse."""
+    rest = b""
+    while chunk := stream.read(_CHUNK):
+        *stanzas, rest = (rest + chunk).split(b"\n\n")
+        yield from stanzas
+    yield rest
+
+
+def _source(stanza: Deb822, suite: Suite) -> Source:
     try:
-        with _opened(content, ending) as stream:
-            for line in stream:
-                if line == b"\n":
-                    if keep:
-                        yield Deb822(b"".join(stanza))
-                    stanza, keep = [], False
-                    continue
-                stanza.append(line)
-                keep = keep or line in wanted
-            if keep:
-                yield Deb822(b"".join(stanza))
-    except _DAMAGE as problem:
-        raise _refused(where, "it cannot be unpacked", "a whole file", str(problem)) from problem
+        return Source(
+            package=stanza["Package"],
+            version=_version(stanza["Version"]),
+            directory=stanza["Directory"],
+            files=tuple(table(stanza["Checksums-Sha256"])),
+        )
+    except (KeyError, ValueError) as problem:
+        raise _bad_stanza(stanza, suite, problem) from problem
 
 
-def _opened(content: bytes, ending: str) -> io.BufferedIOBase:
-    stream = io.BytesIO(content)
-    if ending == ".xz":
-        return io.BufferedReader(lzma.open(stream))
-    return io.BufferedReader(gzip.open(stream)) if ending == ".gz" else stream
-
-
-def _index(suite: Suite, path: str, shelf: Shelf, *, offline: bool) -> tuple[bytes, str]:
-    """Return an index as it is packed, proved by InRelease; one that is kept is not fetched."""
-    ending = next((end for end in (".xz", ".gz", "") if path + end in suite.indexes), None)
-    url = f"{suite.base}/dists/{suite.name}/{path}{ending or ''}"
-    if ending is None:
-        raise _refused(url, "InRelease does not list it", path, "nothing of that name")
-    told = suite.indexes[path + ending]
-    name = f"apt-index-{told.sha256[:32]}"
-    document = shelf.read(name)
-    if document is None and offline:
-        raise _refused(url, "it was not fetched before", "an index that is kept", "--offline")
-    if document is None:
-        document = shelf.refresh(name, url, told.size)
-    found = hashlib.sha256(document.content).hexdigest()
-    if found != told.sha256:
-        (shelf.folder / name).unlink(missing_ok=True)
-        raise _refused(url, "it is not the one that InRelease tells of", told.sha256, found)
-    return document.content, ending
-
-
-def _refused(url: str, what: str, expected: str, found: str) -> SourceError:
-    return SourceError(
-        f"{url} cannot be trusted: {what}",
-        expected=expected,
-        found=found,
-        remedy="try again later, or use another mirror in APT's sources",
+def _package(stanza: Deb822, suite: Suite) -> Package:
+    try:
+        name, version = stanza["Package"], _version(stanza["Version"])
+        source, _, rest = stanza.get("Source", name).partition(" ")
+    except (KeyError, ValueError) as problem:
+        raise _bad_stanza(stanza, suite, problem) from problem
+    # "Source: glibc (2.36-9)"; without a version it is the same.
+    return Package(
+        name=name, version=version, source=source, source_version=rest.strip("( )") or version
     )
+
+
+def _version(text: str) -> str:
+    """Return a version that can be compared. Raises ValueError."""
+    if len(text) > _LONGEST_VERSION:
+        raise ValueError(f"a version of {len(text)} characters")
+    Version(text)
+    return text
+
+
+def _bad_stanza(stanza: Deb822, suite: Suite, problem: KeyError | ValueError) -> SourceError:
+    return malformed(f"{stanza.get('Package')} in {suite.told}", told_problem(problem))

@@ -23,16 +23,21 @@ def archived(
     for codename in _CODENAMES:
         for base, name in apt_indexes.bases_and_suites(codename):
             try:
-                suite = apt_indexes.suite(base, name, shelf, trusted, offline=offline)
-                found = (
-                    apt_indexes.sources(suite, shelf, {package}, offline=offline) if suite else ()
+                suite = apt_indexes.suite(base, name, shelf, trusted, shelf.now, offline=offline)
+                if suite is None:
+                    continue
+                found = apt_indexes.sources(
+                    suite, shelf, {package}, offline=offline, progress=_quietly
                 )
             except ContainError as problem:
                 note(f"{problem.what}: {problem.found}")
                 continue
             for source in found:
-                if suite:
-                    yield suite, source
+                yield suite, source
+
+
+def _quietly(_: str) -> None:
+    """Tell nothing: that a mirror is asked is no news here."""
 
 
 def upstream_versions(series: str, shelf: Shelf, note: Note, *, offline: bool) -> tuple[str, ...]:

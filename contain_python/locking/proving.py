@@ -111,6 +111,6 @@ def _in_archive(
             return Proof(
                 how="apt-signed",
                 text=f"listed by {suite.name} of {suite.date:%Y-%m-%d} as the source of"
-                f" {source.package} {source.version}, InRelease signed by {suite.signed_by}",
+                f" {source.package} {source.version}, InRelease signed by {suite.key.upper()}",
             )
     return None

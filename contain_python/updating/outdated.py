@@ -54,6 +54,9 @@ class _Look:
     def today(self) -> dt.date:
         return self.shelf.now.date()
 
+    def told(self, doing: str) -> None:
+        self.console.progress(Progress(fraction=0.5, doing=doing))
+
 
 def outdated(wanted: Wanted, console: Console, now: dt.datetime) -> int:
     """Tell what could be updated and when; return 0, 10, 11 or 12. Raises ContainError."""
@@ -121,18 +124,30 @@ def _offered(look: _Look, one: Linked) -> Iterator[tuple[str, bool, dict[str, st
     for base, name in apt_indexes.bases_and_suites(one.codename):
         try:
             suite = apt_indexes.suite(
-                base, name, look.shelf, apt_indexes.keyrings(), offline=look.offline
+                base,
+                name,
+                look.shelf,
+                apt_indexes.keyrings(),
+                look.shelf.now,
+                offline=look.offline,
             )
             if suite is None:
+                look.console.note(f"there is no {name}" + (" kept" if look.offline else ""))
                 continue
             found = apt_indexes.packages(
-                suite, look.shelf, set(one.versions), one.architecture, offline=look.offline
+                suite,
+                look.shelf,
+                set(one.versions),
+                one.architecture,
+                offline=look.offline,
+                progress=look.told,
             )
         except ContainError as problem:
             look.console.note(f"{name} is not looked up: {problem.what}: {problem.found}")
             continue
-        look.console.note(f"{name}, of {suite.date:%Y-%m-%d}, signed by {suite.signed_by}")
-        yield name, suite.is_security, found
+        look.console.note(f"{name}, of {suite.date:%Y-%m-%d}, signed by {suite.key.upper()}")
+        versions = {package: there.version for package, there in found.items()}
+        yield name, suite.is_security, versions
 
 
 def _images(look: _Look) -> Iterator[Update]:
