@@ -105,6 +105,8 @@ def _build_one(
     warning = lock.warning(release, dt.datetime.now(tz=dt.UTC).date())
     if warning:
         console.warn(warning)
+    if release.verified == "unverified":
+        console.note(f"no signature vouches for this source: {release.proof}")
     prepare(request, console, install=options.install_deps)
     refuse_impossible(request)
     artifacts = build(request, console, until)

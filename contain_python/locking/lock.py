@@ -23,6 +23,7 @@ from contain_python.mirrors import Candidate, candidates
 from contain_python.model import Progress, Release
 from contain_python.recipe import Recipe, find_recipe, read_recipe
 from contain_python.releases import Lock, Series, read_lock
+from contain_python.structure import unstructure
 from contain_python.workspace import default_cache
 
 #: A source weighs 25 MB; what is much more is none.
@@ -173,6 +174,8 @@ def _locked(version: str, lock: Lock, work: _Work) -> Release:
             )
         proof = prove(release, tarball, places, work.shelf, work.wish, work.console.note)
         work.console.say(f"{release.filename}: {proof.how}: {proof.text}")
+        told = replace(release, verified=proof.how, proof=proof.text)
+        work.console.result("locked", **unstructure(told))
         write_whole(work.cache / "sources" / release.filename, tarball.read_bytes())
     if before and _is_as_strong(before, proof.how):
         return before

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,13 @@ def github_lines() -> list[str]:
     """Return the commands of the GitHub workflow, in order."""
     steps = load("github-actions.yml")["jobs"]["image"]["steps"]
     return [line for step in steps for line in step.get("run", "").splitlines() if line]
+
+
+def upgrade_lines() -> dict[str, list[str]]:
+    """Return the commands of the scheduled upgrade of each template."""
+    steps = load("github-actions.yml")["jobs"]["upgrade"]["steps"]
+    github = [line for step in steps for line in step.get("run", "").splitlines() if line]
+    return {"github": github, "gitlab": load("gitlab-ci.yml")["upgrade"]["script"]}
 
 
 def gitlab_lines() -> list[str]:
@@ -58,7 +67,31 @@ def test_rebuilt_on_updates() -> None:
 def test_shells_of_the_templates() -> None:
     """Every line is a whole command for its shell: bash on GitHub, a plain sh on GitLab."""
     assert load("github-actions.yml")["defaults"]["run"]["shell"] == "bash"
-    for name, lines in (("github", github_lines()), ("gitlab", gitlab_lines())):
+    jobs = [("github", github_lines()), ("gitlab", gitlab_lines()), *upgrade_lines().items()]
+    for name, lines in jobs:
         shell = SHELLS[name]
         for line in lines:
             assert subprocess.run([shell, "-n", "-c", line], check=False).returncode == 0, line
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_upgrade_on_a_schedule(name: str) -> None:
+    """It audits, looks what is due, and upgrades, in this order, with options that there are."""
+    lines = upgrade_lines()[name]
+    tasks = [
+        words[words.index("invoke") + 1]
+        for words in (line.split() for line in lines)
+        if "invoke" in words
+    ]
+    assert tasks == ["audit", "outdated", "upgrade"]
+    for task in tasks:
+        done = subprocess.run(
+            [sys.executable, "-m", "invoke", "--help", task],
+            cwd=TEMPLATES.parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        (line,) = [line for line in lines if f"invoke {task} " in line]
+        for option in re.findall(r" (--[a-z-]+)", line.partition("|")[0]):
+            assert option in done.stdout, (task, option)
