@@ -112,10 +112,11 @@ def stages(found: list[dict[str, Any]], what: str) -> list[str]:
 
 
 def test_build_ends_with_tarballs(built: Built) -> None:
-    """One command ends with both flavours, the debug symbols, their manifests and SHA256SUMS."""
+    """One command ends with both flavours, the debug symbols, their papers and SHA256SUMS."""
     assert (built.done.returncode, built.done.stderr) == (0, "")
     kinds = ("runtime", "builder", "debug")
-    names = {built.artifact(kind, ending).name for kind in kinds for ending in ("tar.gz", "json")}
+    endings = ("tar.gz", "json", "cdx.json", "intoto.json")
+    names = {built.artifact(kind, ending).name for kind in kinds for ending in endings}
     assert {path.name for path in built.toy.dist.iterdir()} == {*names, "SHA256SUMS"}
     for kind in kinds:
         assert str(built.artifact(kind)) in built.done.stdout
@@ -125,14 +126,14 @@ def test_sums_are_what_sha256sum_reads(built: Built) -> None:
     """`sha256sum --check --strict` accepts SHA256SUMS, which lists every other file."""
     check = ["sha256sum", "--check", "--strict", "SHA256SUMS"]
     done = subprocess.run(check, cwd=built.toy.dist, capture_output=True, text=True, check=True)
-    assert len(done.stdout.splitlines()) == 6
+    assert len(done.stdout.splitlines()) == 12
 
 
 def test_plain_lines_when_not_on_a_terminal(built: Built) -> None:
     """Each stage that ran is a plain line with number and duration, and no control character."""
     assert "\x1b" not in built.done.stdout
     assert "\r" not in built.done.stdout
-    pattern = r"^\[ ?(\d+)/13\] ([a-z-]+) +(?:done +[\d.]+ s|kept +no profile is wanted)$"
+    pattern = r"^\[ ?(\d+)/14\] ([a-z-]+) +(?:done +[\d.]+ s|kept +no profile is wanted)$"
     lines = re.findall(pattern, built.done.stdout, re.MULTILINE)
     assert lines == [(str(number), name) for number, name in enumerate(STAGES, start=1)]
 
@@ -226,7 +227,12 @@ def test_flavours_differ_as_the_recipe_says(built: Built) -> None:
     assert both <= runtime
     assert both | only_builder <= builder
     assert not only_builder & runtime
-    assert not [name for name in runtime | builder if "/test/" in name or name.startswith("share")]
+    assert not [name for name in runtime | builder if "/test/" in name]
+    shared = {name for name in runtime | builder if name.startswith("share/")}
+    assert shared == {
+        "share/sbom",
+        *(f"share/sbom/{built.artifact(kind, 'cdx.json').name}" for kind in ("runtime", "builder")),
+    }
 
 
 def test_debug_symbols_are_found_by_build_id(built: Built) -> None:
@@ -296,7 +302,7 @@ def test_changed_prune_rule(stepwise: tuple[Toy, dict[str, Done]], tmp_path: Pat
     (tmp_path / "patches").symlink_to(toy.recipe.parent / "patches")
     done = invoke("archive", "--json", *dataclasses.replace(toy, recipe=changed).options)
     found = events(done)
-    assert stages(found, "done") == ["download", "prune", "archive"]
+    assert stages(found, "done") == ["download", "prune", "sbom", "archive"]
     assert stages(found, "kept") == list(STAGES[1 : STAGES.index("prune")])
     assert not (toy.build / "flavours/runtime" / LIBRARY / "dis.py").exists()
 
