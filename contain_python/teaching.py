@@ -66,7 +66,7 @@ TEACHING = {
     "build-python": """
 
 Runs every stage in order: download, unpack, configure, train, make, install, relocate, strip,
-byte-compile, prune, archive, verify, pack. Each is a task of its own, and what did not change
+byte-compile, prune, sbom, archive, verify, pack. Each is a task of its own, and what did not change
 since the last run is kept.
 
 invoke build-python                                the recipe's version
@@ -76,6 +76,36 @@ invoke build-python --optimize none                without PGO and LTO, in minut
 
 Exit codes: 0 done, 2 usage or recipe, 3 source, 4 toolchain, 5 compile, 6 a check failed,
 7 disk, 130 interrupted.""",
+    "lock": """
+
+invoke lock --python 3.13                          its newest release
+invoke lock --python "3.13.18 3.14.10"             these; one that is locked is verified again
+git diff releases.lock                             the review
+
+Verified by a Sigstore bundle (from 3.14 on), the release manager's OpenPGP signature (until 3.13),
+or a signed index of the machine's APT archive that lists the very file. Exit codes: 0 locked,
+2 usage, 3 nothing vouches for it, or what does is wrong; the lock stays as it was then.""",
+    "outdated": """
+
+invoke outdated                                    a table: what, since when, when it is due
+invoke outdated --json                             for a pipeline
+
+Releases, ends of series, packages that artifacts in --dist are linked with, base images, tools.
+Security is due at once, others after [updates] cooling_off_days, what is pinned never.
+Exit codes: 0 nothing is due, 10 updates, 11 security updates, 12 a series ends; the highest wins.""",
+    "upgrade": """
+
+invoke upgrade --python 3.13                       with all of CPython's own tests
+invoke upgrade --python 3.13 --tests "test_ssl"    with some; --tests none: without
+
+The note that it writes tells how the source was verified, what it mends, and what is different from
+the newest artifact of the series in --dist.""",
+    "verify-provenance": """
+
+invoke verify-provenance dist/NAME.tar.zst --builder https://ci.example.org/base-images
+
+Digests, inputs, the bill of materials inside, the source in releases.lock, the builder.
+Exit codes: 0 all agree, 3 no statement that can be read, 6 something disagrees.""",
     "train": """
 
 invoke train --python 3.13                         a new profile, into profiles/

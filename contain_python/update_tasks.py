@@ -12,7 +12,12 @@ from contain_python.locking import lock
 from contain_python.offers import Offer
 from contain_python.updating import outdated, upgrade
 
-_BUILD = {item.name: item.default for item in fields(commands.Options) if item.name != "dry_run"}
+#: What a build takes, but for what says which source it is: upgrade looks for that itself.
+_BUILD = {
+    item.name: item.default
+    for item in fields(commands.Options)
+    if item.name not in {"dry_run", "source", "sha256"}
+}
 _UPGRADE = {item.name: item.default for item in fields(upgrade.Wanted)}
 
 

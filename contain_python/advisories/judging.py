@@ -177,7 +177,7 @@ def _cpython(component: Component, span: Span, fixed: str, known: Known) -> tupl
     if ours == theirs and known.lock_is_old:
         return True, (
             f"{fixed} has the fix; releases.lock, of {known.lock.as_of}, does not know whether it"
-            f" is out: invoke outdated --refresh"
+            f" is out: invoke lock"
         )
     return False, f"no release of {ours} has the fix yet: it will be in {fixed}"
 
