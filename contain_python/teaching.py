@@ -92,7 +92,7 @@ invoke outdated --json                             for a pipeline
 
 Releases, ends of series, packages that artifacts in --dist are linked with, base images, tools.
 Security is due at once, others after [updates] cooling_off_days, what is pinned never.
-Exit codes: 0 nothing is due, 10 updates, 11 security updates, 12 a series ends; the highest wins.""",
+Exit codes: 0 nothing due, 10 updates, 11 security updates, 12 a series ends; the highest wins.""",
     "upgrade": """
 
 invoke upgrade --python 3.13                       with all of CPython's own tests
