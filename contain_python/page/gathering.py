@@ -18,6 +18,7 @@ from contain_python.errors import ContainError, UsageError
 from contain_python.files import sha256, sorted_files
 from contain_python.identity import read_identity
 from contain_python.model import CheckResult, Progress
+from contain_python.names import SBOM
 from contain_python.page.layout import Axis, Box, axis, treemap
 from contain_python.rules import Rules
 from contain_python.stages import verify
@@ -36,6 +37,17 @@ class ElfRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BillRow:
+    """A component of the bill of materials: what it is to the artifact, and its licences."""
+
+    origin: str
+    name: str
+    version: str
+    what: str
+    licences: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Told:
     """Everything that the page shows; what is None or empty was not there to tell."""
 
@@ -44,6 +56,7 @@ class Told:
     boxes: tuple[Box, ...]
     checks: tuple[CheckResult, ...]
     elf: tuple[ElfRow, ...]
+    bill: tuple[BillRow, ...]
     timeline: tuple[Spent, ...]
     bench: Summary | None
     axis: Axis | None
@@ -84,6 +97,7 @@ def gather(
         boxes=treemap(artifact.files),
         checks=checks,
         elf=elf,
+        bill=_bill(artifact),
         timeline=read_timeline(workspace / str(artifact.data["release"]["version"])),
         bench=summary,
         axis=axis(_bounds(summary)) if summary else None,
@@ -100,6 +114,39 @@ def _elf_rows(subject: Subject) -> tuple[ElfRow, ...]:
             size = path.stat().st_size
             rows.append(ElfRow(path=subject.relative(path), size=size, facts=facts))
     return tuple(rows)
+
+
+def _bill(artifact: Described) -> tuple[BillRow, ...]:
+    """Return the components of the bill of materials beside an artifact; none without one."""
+    path = artifact.manifest.with_name(artifact.name + SBOM)
+    if not path.is_file():
+        return ()
+    try:
+        listed = json.loads(path.read_text(encoding="utf-8")).get("components", [])
+        rows = [_bill_row(one) for one in listed]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise UsageError(
+            f"{path} is no bill of materials of ours",
+            expected="CycloneDX in JSON, as build-python writes it",
+            found=f"{type(problem).__name__}: {problem}",
+            remedy="fetch it again, or move it away",
+        ) from problem
+    return tuple(sorted(rows, key=lambda row: (row.origin, row.name.lower())))
+
+
+def _bill_row(one: dict[str, Any]) -> BillRow:
+    told = {row["name"]: row["value"] for row in one.get("properties", [])}
+    licences = [
+        row.get("expression") or row["license"].get("id") or row["license"]["name"]
+        for row in one.get("licenses", [])
+    ]
+    return BillRow(
+        origin=told.get("contain-python:origin", "part"),
+        name=one["name"],
+        version=one["version"],
+        what=one.get("description", ""),
+        licences=tuple(licences),
+    )
 
 
 def _summary(path: Path) -> Summary:
