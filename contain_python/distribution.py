@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import platform
 import re
@@ -17,6 +18,9 @@ from debian.copyright import Copyright, MachineReadableFormatError, NotMachineRe
 from contain_python import process
 from contain_python.errors import ContainError, ToolchainError
 from contain_python.process import Line
+
+# It warns of each file that names the format by its older address.
+logging.getLogger(Copyright.__module__).setLevel(logging.ERROR)
 
 #: What a package manager may inherit beyond what a build command may: the way to its mirrors.
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
@@ -209,11 +213,12 @@ def _licences_of(name: str) -> tuple[str, ...]:
     """Return the licences that a Debian copyright file names, if it is for machines (DEP 5)."""
     path = Path(f"/usr/share/doc/{name}/copyright")
     try:
-        copyright_file = Copyright(path.read_text(encoding="utf-8").splitlines(), strict=False)
+        lines = path.read_text(encoding="utf-8").splitlines()
+        stanzas = list(Copyright(lines, strict=False).all_files_paragraphs())
+        licences = [one.license for one in stanzas]
     except (OSError, ValueError, NotMachineReadableError, MachineReadableFormatError):
         return ()
-    stanzas = copyright_file.all_files_paragraphs()
-    return tuple(sorted({str(one.license.synopsis) for one in stanzas if one.license}))  # type: ignore[attr-defined]
+    return tuple(sorted({str(one.synopsis) for one in licences if one}))  # type: ignore[attr-defined]
 
 
 @functools.cache
