@@ -49,7 +49,16 @@ def verify_provenance(
         raise UsageError("verify-provenance needs a tarball", expected="one that is in dist/")
     artifact = describe(Path(target))
     path = Path(statement) if statement else artifact.manifest.with_name(artifact.name + PROVENANCE)
-    answers = list(_answers(artifact, read_statement(path), builder, Path(lock)))
+    stated = read_statement(path)
+    try:
+        answers = list(_answers(artifact, stated, builder, Path(lock)))
+    except (KeyError, TypeError) as problem:
+        raise SourceError(
+            f"{artifact.manifest.name} does not tell what the provenance is compared with",
+            expected="a manifest of this version of contain-python, or a later one",
+            found=f"{type(problem).__name__}: {problem}",
+            remedy="build it again",
+        ) from problem
     for answer in answers:
         console.result("provenance", **vars(answer))
         console.say(f"{'ok' if answer.agrees else 'WRONG':<6} {answer.question}: {answer.found}")

@@ -50,14 +50,14 @@ def upgrade(wanted: Wanted, options: commands.Options, console: Console, now: dt
     console.say(f"[lock] what is newest of {series}")
     lock(_to_lock(wanted, options, series), console, now)
     request = _request(options, series)
-    former = _former(request.workspace.dist, series)
+    former = _former(request, series)
     with tempfile.TemporaryDirectory(prefix="contain-upgrade-") as folder:
         place = Path(folder)
         aside = _set_aside(former, place / "before") if former else None
         options = replace(options, python=request.release.version)
         commands.build_python(options, console)
         failure, told = _tested(wanted, options, console)
-        now_there = _artifact(request.workspace.dist, request.release.version)
+        now_there = _artifact(request)
         shelf = Shelf(folder=request.workspace.cache / "feeds", now=now)
         old = aside.data["release"]["version"] if aside else request.release.version
         changes = Changes(
@@ -101,15 +101,24 @@ def _request(options: commands.Options, series: str) -> Request:
     return commands.requested(options, recipe, release)
 
 
-def _former(dist: Path, series: str) -> Described | None:
-    """Return the newest runtime artifact of a series that is there already."""
-    found = [
+def _runtimes(request: Request) -> tuple[Described, ...]:
+    """Return the runtime artifacts that are there, for the same threads and processors."""
+    tuning = request.recipe.tuning
+    wanted = (tuning.threading, tuning.cpu)
+    return tuple(
         one
-        for one in artifacts_in(dist)
+        for one in artifacts_in(request.workspace.dist)
         if one.data["kind"] == "runtime"
-        and one.data["release"]["version"].startswith(f"{series}.")
         and one.tarball.is_file()
-    ]
+        and (one.data["recipe"]["tuning"]["threading"], one.data["recipe"]["tuning"]["cpu"])
+        == wanted
+    )
+
+
+def _former(request: Request, series: str) -> Described | None:
+    """Return the newest runtime artifact of a series that is there already."""
+    prefix = f"{series}."
+    found = (one for one in _runtimes(request) if one.data["release"]["version"].startswith(prefix))
     return max(found, key=lambda one: Version(one.data["release"]["version"]), default=None)
 
 
@@ -122,12 +131,9 @@ def _set_aside(artifact: Described, place: Path) -> Described:
     return describe(place / artifact.tarball.name)
 
 
-def _artifact(dist: Path, version: str) -> Described:
-    return next(
-        one
-        for one in artifacts_in(dist)
-        if one.data["kind"] == "runtime" and one.data["release"]["version"] == version
-    )
+def _artifact(request: Request) -> Described:
+    version = request.release.version
+    return next(one for one in _runtimes(request) if one.data["release"]["version"] == version)
 
 
 def _tested(

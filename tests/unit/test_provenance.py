@@ -224,6 +224,16 @@ def test_statement_of_other_kinds(tmp_path: Path) -> None:
             read_statement(write(tmp_path / "a.json", json.dumps(good | change)))
 
 
+def test_manifest_of_an_older_version(tmp_path: Path) -> None:
+    """A manifest that lacks what is compared is told as that."""
+    tarball = published(tmp_path)
+    data = describe(tarball).data
+    del data["sbom"], data["distribution"]
+    write(tmp_path / f"{NAME}.json", json.dumps(data))
+    with pytest.raises(SourceError, match="does not tell what the provenance is compared with"):
+        verify(tarball)
+
+
 def test_nothing_there(tmp_path: Path) -> None:
     """A missing statement and a missing word are told."""
     tarball = published(tmp_path)
