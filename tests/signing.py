@@ -8,7 +8,7 @@ from typing import Any
 
 from pysequoia import SignatureMode, Tsk, sign
 
-from contain_python.locking.signers import Key, Table
+from contain_python.locking.signers import Signers
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,16 @@ class Signer:
         """Return a text in the cleartext signature framework, as InRelease is."""
         return bytes(sign(self.secret.signer(), text.encode(), mode=SignatureMode.CLEAR))
 
+    def signers(self, folder: Path, series: str = "3.13") -> Signers:
+        """Return a table by which this key signs a series."""
+        return Signers(sigstore={}, exceptions={}, openpgp={series: (self.ring(folder),)})
+
     def ring(self, folder: Path) -> Path:
         """Write the public key into a directory; return the file."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.fingerprint}.asc"
         path.write_text(self.public)
         return path
-
-    def rows(self, series: str = "3.13") -> Table:
-        """Return a table by which this key signs a series."""
-        key = Key(fingerprint=self.fingerprint, name="a manager", series=(series,))
-        return Table(openpgp=(key,))
 
 
 def a_signer(name: str = "A Manager <manager@example.org>") -> Signer:

@@ -1,135 +1,201 @@
-"""Check a Sigstore bundle of a source (PEP 761), with Sigstore's own library."""
+"""Verify the Sigstore bundle of a source, as every supported release has one."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+import importlib.resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from contain_python.errors import SourceError, ToolchainError
+from contain_python.files import sha256
 from contain_python.locking.model import Proof
 from contain_python.locking.signers import Identity
 
-_STATEMENT = "application/vnd.in-toto+json"
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+    from sigstore.hashes import Hashed
+    from sigstore.models import Bundle
+    from sigstore.verify import Verifier
+
+#: Where Sigstore publishes which authorities and logs are to be trusted.
+SIGSTORE = "https://tuf-repo-cdn.sigstore.dev"
+
+_AGAIN = "fetch source and bundle again from python.org; if it stays so, do not build from it"
+#: Who vouched for the identity (https://github.com/sigstore/fulcio, docs/oid-info.md).
+_ISSUER = "1.3.6.1.4.1.57264.1.1"
 
 
 def verify(
-    tarball: Path, bundle: bytes, identity: Identity, trust: Path | None, *, offline: bool
+    tarball: Path, bundle: bytes, identity: Identity, trust: Path | None, offline: bool
 ) -> Proof:
-    """Return the proof that an identity, vouched for by its issuer, signed a file.
+    """Return the proof that an identity signed a tarball while its certificate was valid.
 
-    `trust` is a ClientTrustConfig (JSON) in place of Sigstore's public one, which is refreshed
-    over the network unless `offline`. Raises SourceError.
+    Whom to trust says `trust` (a ClientTrustConfig as JSON), or else Sigstore, asked now; `offline`
+    takes what the installed library carries. Raises SourceError, and ToolchainError without it.
     """
     try:
-        import sigstore.errors  # noqa: PLC0415  an extra, which builds do without
-        import sigstore.verify  # noqa: PLC0415
-    except ImportError:
+        import sigstore.verify  # noqa: F401, PLC0415  an extra
+    except ImportError as problem:
         raise ToolchainError(
-            "Sigstore bundles cannot be checked: sigstore is not installed",
-            remedy="pip install 'contain-python[lock]', or run ./bootstrap in a clone",
-        ) from None
-    read = _bundle(bundle)
-    verifier = _verifier(trust, offline=offline)
-    whose = _AnyIssuer(identity)
-    try:
-        _check(verifier, tarball, read, whose)
-    except sigstore.errors.Error as problem:
-        raise _refused(tarball, identity, whose, str(problem)) from problem
-    issued = read.signing_certificate.not_valid_before_utc
+            "Sigstore bundles cannot be verified",
+            expected="the Python package sigstore",
+            found="it is not installed",
+            remedy="pip install 'contain-python[lock]'",
+        ) from problem
+    parsed = _parse(bundle, tarball.name)
+    verifier, source = _verifier(trust, offline=offline)
+    _verify(tarball, parsed, identity, verifier, source)
+    day = parsed.signing_certificate.not_valid_before_utc
     return Proof(
         how="sigstore",
-        text=f"signed on {issued:%Y-%m-%d} by {identity.identity}, whom {identity.issuer} vouched"
-        " for",
+        text=f"good Sigstore signature by {identity} of {day:%Y-%m-%d}; trusted by {source}",
     )
 
 
-class _AnyIssuer:
-    """Sigstore's policy for identity and issuer, which remembers what it refused."""
-
-    def __init__(self, identity: Identity) -> None:
-        from sigstore.verify import policy  # noqa: PLC0415
-
-        self._policy = policy.Identity(identity=identity.identity, issuer=identity.issuer)
-        self.refused = ""
-
-    def verify(self, cert: Any) -> None:  # noqa: ANN401  cryptography's certificate
-        """Raise VerificationError for another signer or issuer."""
-        from sigstore.errors import VerificationError  # noqa: PLC0415
-
-        try:
-            self._policy.verify(cert)
-        except VerificationError as problem:
-            self.refused = str(problem)
-            raise
-
-
-def _bundle(content: bytes) -> Any:  # noqa: ANN401  Sigstore's
-    from sigstore.models import Bundle  # noqa: PLC0415
-
+def _verify(
+    tarball: Path, bundle: Bundle, identity: Identity, verifier: Verifier, source: str
+) -> None:
+    digest = _digest(tarball)
     try:
-        return Bundle.from_json(content)
+        verifier.verify_artifact(digest, bundle, _Signer(identity))
+    except SourceError:
+        raise
+    # The bundle is a stranger's: whatever it makes the library stumble over is a refusal.
     except Exception as problem:
         raise SourceError(
-            "the Sigstore bundle cannot be read",
-            expected="a bundle in JSON, whole",
-            found=f"{len(content)} bytes: {str(problem).splitlines()[0]}",
-            remedy="fetch it again; a proxy may have answered in its place",
+            f"the Sigstore bundle of {tarball.name} does not verify",
+            expected=f"a signature of this very file by {identity}, trusted by {source}",
+            found=_told(problem),
+            remedy=_AGAIN,
         ) from problem
 
 
-def _verifier(trust: Path | None, *, offline: bool) -> Any:  # noqa: ANN401  Sigstore's
-    from sigstore.errors import Error  # noqa: PLC0415
-    from sigstore.models import ClientTrustConfig  # noqa: PLC0415
+class _Signer:
+    """The library's question whether a certificate, valid by then, names the right person."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._wanted = identity
+
+    def verify(self, cert: Certificate) -> None:
+        from sigstore.errors import VerificationError  # noqa: PLC0415  an extra
+        from sigstore.verify import policy  # noqa: PLC0415
+
+        wanted = self._wanted
+        try:
+            policy.Identity(identity=wanted.identity, issuer=wanted.issuer).verify(cert)
+        except VerificationError as problem:
+            raise SourceError(
+                "the Sigstore bundle is signed by someone else",
+                expected=str(wanted),
+                found=_named(cert),
+                remedy="do not build from it, unless python.org names that signer for this very"
+                " release: then it belongs into signers.toml",
+            ) from problem
+
+
+def _named(cert: Certificate) -> str:
+    from cryptography import x509  # noqa: PLC0415  comes with the extra
+
+    names = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    people = [str(name.value) for name in names]
+    issuers = [
+        extension.value.value.decode(errors="replace")
+        for extension in cert.extensions
+        if extension.oid.dotted_string == _ISSUER
+        and isinstance(extension.value, x509.UnrecognizedExtension)
+    ]
+    return f"{' and '.join(people)} (vouched for by {' and '.join(issuers) or 'nobody'})"
+
+
+def _digest(tarball: Path) -> Hashed:
+    from sigstore.hashes import Hashed  # noqa: PLC0415  an extra
+    from sigstore_models.common.v1 import HashAlgorithm  # noqa: PLC0415
+
+    try:
+        digest = bytes.fromhex(sha256(tarball))
+    except OSError as problem:
+        raise SourceError(
+            f"cannot read the source {tarball}", found=problem.strerror or str(problem)
+        ) from problem
+    return Hashed(algorithm=HashAlgorithm.SHA2_256, digest=digest)
+
+
+def _parse(bundle: bytes, name: str) -> Bundle:
+    from sigstore.models import Bundle  # noqa: PLC0415  an extra
+
+    try:
+        return Bundle.from_json(bundle)
+    except Exception as problem:
+        raise SourceError(
+            f"the Sigstore bundle of {name} cannot be read",
+            expected="a Sigstore bundle (JSON) with certificate, signature and log entry",
+            found=_told(problem) if bundle else "nothing",
+            remedy=_AGAIN,
+        ) from problem
+
+
+def _verifier(trust: Path | None, *, offline: bool) -> tuple[Verifier, str]:
+    """Return who verifies by a trust root, and where that is from."""
+    if trust is not None:
+        return _from_file(trust), str(trust.name)
+    if offline:
+        return _carried()
+    return _fetched(), "Sigstore's present trust root"
+
+
+def _from_file(path: Path) -> Verifier:
+    from sigstore.models import ClientTrustConfig  # noqa: PLC0415  an extra
     from sigstore.verify import Verifier  # noqa: PLC0415
 
     try:
-        if trust is None:
-            return Verifier.production(offline=offline)
-        config = ClientTrustConfig.from_json(trust.read_text(encoding="utf-8"))
+        config = ClientTrustConfig.from_json(path.read_text(encoding="utf-8"))
         return Verifier(trusted_root=config.trusted_root)
-    except Error as problem:
-        raise SourceError(
-            "Sigstore's trust root is missing, expired, or cannot be refreshed",
-            expected="the network, or a trust configuration of your own: --trust-config FILE",
-            found=str(problem).splitlines()[0],
-            remedy="see that tuf-repo-cdn.sigstore.dev can be reached; --offline takes the root"
-            " that came with the library, or was fetched last",
-        ) from problem
     except Exception as problem:
         raise SourceError(
-            f"{trust} is no trust configuration of Sigstore",
-            expected="a ClientTrustConfig in JSON",
-            found=str(problem).splitlines()[0] if str(problem) else type(problem).__name__,
-            remedy="write one with: sigstore trust-config, or leave out --trust-config",
+            f"the trust configuration {path} cannot be used",
+            expected="a Sigstore ClientTrustConfig, JSON",
+            found=_told(problem),
+            remedy="give another file, or none: then Sigstore is asked",
         ) from problem
 
 
-def _check(verifier: Any, tarball: Path, bundle: Any, whose: _AnyIssuer) -> None:  # noqa: ANN401
-    """Check a bundle that signs the file itself, or a statement of in-toto that names its hash."""
-    from sigstore.errors import VerificationError  # noqa: PLC0415
+def _carried() -> tuple[Verifier, str]:
+    """Return the library's own: what its user's cache has was verified by nobody."""
+    import sigstore  # noqa: PLC0415  an extra
+    from sigstore.models import TrustedRoot  # noqa: PLC0415
+    from sigstore.verify import Verifier  # noqa: PLC0415
 
-    content = tarball.read_bytes()
-    if not _has_envelope(bundle):
-        verifier.verify_artifact(content, bundle, whose)
-        return
-    kind, payload = verifier.verify_dsse(bundle, whose)
-    digest = hashlib.sha256(content).hexdigest()
-    subjects = json.loads(payload).get("subject", []) if kind == _STATEMENT else []
-    if digest not in [one.get("digest", {}).get("sha256") for one in subjects]:
-        raise VerificationError("its statement names no file with this hash")
+    folder = importlib.resources.files("sigstore._store") / quote(SIGSTORE, safe="")
+    try:
+        with importlib.resources.as_file(folder / "trusted_root.json") as path:
+            verifier = Verifier(trusted_root=TrustedRoot.from_file(str(path)))
+    except Exception as problem:
+        raise SourceError(
+            f"sigstore {sigstore.__version__} carries no trust root that can be used",
+            found=_told(problem),
+            remedy="give a trust configuration, or go online",
+        ) from problem
+    return verifier, f"the trust root in sigstore {sigstore.__version__}"
 
 
-def _has_envelope(bundle: Any) -> bool:  # noqa: ANN401  Sigstore's
-    return "dsseEnvelope" in json.loads(bundle.to_json())
+def _fetched() -> Verifier:
+    from sigstore.models import ClientTrustConfig  # noqa: PLC0415  an extra
+    from sigstore.verify import Verifier  # noqa: PLC0415
+
+    try:
+        return Verifier(trusted_root=ClientTrustConfig.from_tuf(SIGSTORE).trusted_root)
+    except Exception as problem:
+        raise SourceError(
+            "Sigstore's trust root cannot be refreshed",
+            expected=f"an answer from {SIGSTORE}",
+            found=_told(problem.__cause__ or problem),
+            remedy="give a trust configuration, or use --offline to trust what the installed"
+            " library carries",
+        ) from problem
 
 
-def _refused(tarball: Path, identity: Identity, whose: _AnyIssuer, found: str) -> SourceError:
-    name = tarball.name.removeprefix(".")
-    return SourceError(
-        f"{name} was signed by another one" if whose.refused else f"the bundle does not fit {name}",
-        expected=f"a signature of {identity.identity}, whom {identity.issuer} vouched for",
-        found=(whose.refused or found).splitlines()[0],
-        remedy="do not use this file; fetch both again, from python.org",
-    )
+def _told(problem: BaseException) -> str:
+    """Return what happened on one line of bounded length: it may quote what is hostile."""
+    text = " ".join(str(problem).split()) or type(problem).__name__
+    return text if len(text) <= 300 else f"{text[:300]}…"  # noqa: PLR2004

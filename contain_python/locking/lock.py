@@ -96,7 +96,6 @@ def _work(wanted: Wanted, console: Console, now: dt.datetime) -> _Work:
         shelf=Shelf(folder=cache / "feeds", now=now, limits=recipe.download),
         wish=Wish(
             trust=Path(wanted.trust_config) if wanted.trust_config else None,
-            keys=recipe.root / "keys",
             offline=wanted.offline,
             unverified=wanted.unverified,
         ),

@@ -1,121 +1,174 @@
-"""Check a release manager's OpenPGP signature of a source (until 3.13), with Sequoia."""
+"""Verify the OpenPGP signature of a source, as releases before 3.14 have one."""
 
 from __future__ import annotations
 
-from importlib import resources
+import datetime as dt
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from contain_python.errors import SourceError, ToolchainError
+from contain_python.errors import RecipeError, SourceError, ToolchainError
 from contain_python.locking.model import Proof
-from contain_python.locking.signers import Key, Table, openpgp_key
+from contain_python.locking.signers import Signers, series_of, table
+
+if TYPE_CHECKING:
+    from pysequoia import Cert, Sig
+
+_WEAK = ("MD5", "SHA1", "RipeMD")
+_AGAIN = "fetch source and signature again from python.org; if it stays so, do not build from it"
 
 
-def sequoia() -> Any:  # noqa: ANN401  a module that need not be installed
-    """Return the module pysequoia. Raises ToolchainError."""
-    try:
-        import pysequoia  # noqa: PLC0415  an extra, which builds do without
-    except ImportError:
-        raise ToolchainError(
-            "OpenPGP signatures cannot be checked: pysequoia is not installed",
-            remedy="pip install 'contain-python[lock]', or run ./bootstrap in a clone",
-        ) from None
-    return pysequoia
+def verify(tarball: Path, signature: bytes, version: str, signers: Signers | None = None) -> Proof:
+    """Return the proof that a release manager of its series signed a release's tarball.
 
-
-def reason(problem: Exception) -> str:
-    """Return what Sequoia says, without its traces."""
-    return str(problem).split("Stack backtrace")[0].strip().splitlines()[0]
-
-
-def verify(
-    tarball: Path,
-    signature: bytes,
-    version: str,
-    keys: Path | None = None,
-    rows: Table | None = None,
-) -> Proof:
-    """Return the proof that the manager of a release signed a file. Raises SourceError.
-
-    `keys` is a directory of more armored keys, `rows` who signs what if not signers.toml. The
-    signature must have been made while the key was valid; that it expired later is told.
+    What counts is when it was signed: a key may have expired since. `signers` are those that this
+    tool carries, unless others are given. Raises SourceError, and ToolchainError without pysequoia.
     """
-    library, key = sequoia(), openpgp_key(version, rows)
-    certificate = _certificate(library, key, keys)
-    made = _read(library, signature)
-    issuer = (made.issuer_fingerprint or made.issuer_key_id or "").upper()
+    signers = signers or table()
+    series = series_of(version)
+    certificates = [_certificate(path) for path in signers.keys(series)]
+    made = _parse(signature, tarball.name)
+    _check_kind(made, tarball.name)
+    certificate = _signer(made, certificates, signers, f"Python {series}")
+    _verify(tarball, made, certificate)
+    return Proof(how="openpgp", text=_told(made, certificate))
+
+
+def _verify(tarball: Path, made: Sig, certificate: Cert) -> None:
+    import pysequoia  # noqa: PLC0415  an extra
+
     try:
-        result = library.verify(file=str(tarball), signature=made, store=lambda _: [certificate])
-    except (RuntimeError, ValueError, OSError) as problem:
-        raise _refused(tarball, key, issuer, made, certificate, reason(problem)) from problem
-    signers = [str(one.certificate).upper() for one in result.valid_sigs]
-    if key.fingerprint not in signers:
-        raise _refused(tarball, key, issuer, made, certificate, f"signed by {signers}")
-    expires = certificate.expiration
-    later = f"; the key expired on {expires:%Y-%m-%d}, after it signed" if _is_over(expires) else ""
-    return Proof(
-        how="openpgp",
-        text=f"good signature of {made.created:%Y-%m-%d} by {key.fingerprint} ({key.name}){later}",
-    )
-
-
-def _is_over(expires: Any) -> bool:  # noqa: ANN401  a datetime or None
-    import datetime as dt  # noqa: PLC0415
-
-    return expires is not None and expires < dt.datetime.now(tz=dt.UTC)
-
-
-def _certificate(library: Any, key: Key, keys: Path | None) -> Any:  # noqa: ANN401  Sequoia's
-    """Return the key of a fingerprint, which alone decides: who carried it does not matter."""
-    own = resources.files("contain_python").joinpath("locking/keys")
-    texts = [one.read_bytes() for one in own.iterdir() if one.name.endswith(".asc")]
-    texts += [path.read_bytes() for path in sorted(keys.glob("*.asc"))] if keys else []
-    for text in texts:
-        try:
-            found = library.Cert.split_bytes(text)
-        except (RuntimeError, ValueError):
-            continue
-        for certificate in found:
-            if str(certificate.fingerprint).upper() == key.fingerprint:
-                return certificate
-    raise SourceError(
-        f"the key of {key.name} is not here",
-        expected=f"{key.fingerprint} as an armored file, keys/*.asc beside the recipe",
-        remedy="fetch it from python.org/downloads or a key server: the fingerprint decides",
-    )
-
-
-def _read(library: Any, signature: bytes) -> Any:  # noqa: ANN401  Sequoia's
-    try:
-        return library.Sig.from_bytes(signature)
-    except (RuntimeError, ValueError) as problem:
+        with tarball.open("rb"):
+            pysequoia.verify(file=tarball, signature=made, store=lambda _: [certificate])
+    except OSError as problem:
         raise SourceError(
-            "the signature cannot be read",
-            expected="a detached OpenPGP signature, whole",
-            found=f"{len(signature)} bytes: {reason(problem)}",
-            remedy="fetch it again; a proxy may have answered in its place",
+            f"cannot read the source {tarball}", found=problem.strerror or str(problem)
+        ) from problem
+    except RuntimeError as problem:
+        raise _refusal(tarball.name, made, certificate) from problem
+
+
+def _refusal(name: str, made: Sig, certificate: Cert) -> SourceError:
+    """Return why a signature by a known key is not good: the library tells none of it."""
+    expiration = certificate.expiration
+    if certificate.is_revoked:
+        expected, found = "a key that is valid", f"{_owner(certificate)} was revoked"
+    elif expiration and made.created and made.created > expiration:
+        expected = f"a signature of {expiration:%Y-%m-%d} or before, when its key expired"
+        found = f"it was made on {made.created:%Y-%m-%d}"
+    else:
+        expected = f"a signature of this very file by {_owner(certificate)}"
+        found = "a signature of another file, or one that was damaged or expired"
+    return SourceError(
+        f"the OpenPGP signature of {name} is bad", expected=expected, found=found, remedy=_AGAIN
+    )
+
+
+def _parse(signature: bytes, name: str) -> Sig:
+    try:
+        from pysequoia import Sig  # noqa: PLC0415  an extra
+    except ImportError as problem:
+        raise _lacking() from problem
+    try:
+        return Sig.from_bytes(signature)
+    except RuntimeError as problem:
+        raise SourceError(
+            f"the OpenPGP signature of {name} cannot be read",
+            expected="a detached signature, in ASCII armour or without",
+            found=f"{len(signature)} bytes: {_first_line(problem)}" if signature else "nothing",
+            remedy=_AGAIN,
         ) from problem
 
 
-def _refused(  # noqa: PLR0913, PLR0917  all that tells why
-    tarball: Path,
-    key: Key,
-    issuer: str,
-    made: Any,  # noqa: ANN401  Sequoia's
-    certificate: Any,  # noqa: ANN401  Sequoia's
-    found: str,
-) -> SourceError:
-    expires = certificate.expiration
-    if issuer and not key.fingerprint.endswith(issuer) and issuer != key.fingerprint:
-        what, found = "the signature is somebody else's", f"made by {issuer}"
-    elif expires is not None and made.created and made.created > expires:
-        what = "the signature was made with a key that had expired"
-        found = f"signed on {made.created:%Y-%m-%d}, and the key ended on {expires:%Y-%m-%d}"
-    else:
-        what = f"the signature does not fit {tarball.name.removeprefix('.')}"
-    return SourceError(
-        what,
-        expected=f"a good signature by {key.fingerprint} ({key.name})",
-        found=found,
-        remedy="do not use this file; fetch both again, from python.org",
+def _check_kind(made: Sig, name: str) -> None:
+    """Refuse what the library may let pass, or refuses without a reason."""
+    digest = str(made.hash_algorithm).rpartition(".")[2]
+    if digest in _WEAK:
+        raise SourceError(
+            f"the OpenPGP signature of {name} has a weak digest",
+            expected="SHA-256 or better",
+            found=digest,
+            remedy="ask the signer for another; a file can be made to fit this one",
+        )
+    kind = str(made.signature_type).rpartition(".")[2]
+    if kind != "Binary":
+        raise SourceError(
+            f"the OpenPGP signature of {name} is of the wrong kind",
+            expected="a signature of a file, byte by byte",
+            found=f"a signature of kind {kind}",
+            remedy=_AGAIN,
+        )
+
+
+def _signer(made: Sig, certificates: list[Cert], signers: Signers, series: str) -> Cert:
+    for certificate in certificates:
+        if _names(made, certificate):
+            return certificate
+    others = [
+        f"{_owner(certificate)}, who signs Python {other}"
+        for other, paths in signers.openpgp.items()
+        for certificate in map(_certificate, paths)
+        if _names(made, certificate)
+    ]
+    issuer = (made.issuer_fingerprint or made.issuer_key_id or "a key without a name").upper()
+    raise SourceError(
+        f"the OpenPGP signature is by nobody who signs {series}",
+        expected=" or ".join(map(_owner, certificates)),
+        found=others[0] if others else f"{issuer}, an unknown key",
+        remedy=_AGAIN,
+    )
+
+
+def _names(made: Sig, certificate: Cert) -> bool:
+    """Tell whether a signature claims to be by a key of the certificate, or one of its subkeys."""
+    from pysequoia.packet import PacketPile  # noqa: PLC0415  an extra
+
+    issuers = {made.issuer_fingerprint, made.issuer_key_id} - {None}
+    return any(
+        packet.fingerprint and issuers & {packet.fingerprint, packet.key_id}
+        for packet in PacketPile.from_bytes(bytes(certificate))
+    )
+
+
+def _certificate(path: Path) -> Cert:
+    try:
+        from pysequoia import Cert  # noqa: PLC0415  an extra
+    except ImportError as problem:
+        raise _lacking() from problem
+    try:
+        certificate = Cert.from_bytes(path.read_bytes())
+    except (OSError, RuntimeError) as problem:
+        raise RecipeError(f"the key {path} cannot be read", found=_first_line(problem)) from problem
+    if certificate.fingerprint.upper() != path.stem:
+        raise RecipeError(
+            f"the key {path} is another one", expected=path.stem, found=certificate.fingerprint
+        )
+    return certificate
+
+
+def _told(made: Sig, certificate: Cert) -> str:
+    text = f"good signature by {_owner(certificate)}"
+    if made.created:
+        text += f" of {made.created:%Y-%m-%d}"
+    expiration = certificate.expiration
+    if expiration and expiration < dt.datetime.now(dt.UTC):
+        text += f"; the key expired on {expiration:%Y-%m-%d}, after it signed"
+    return text
+
+
+def _owner(certificate: Cert) -> str:
+    names = ", ".join(str(name) for name in certificate.user_ids)
+    return f"{certificate.fingerprint.upper()} ({names or 'no name'})"
+
+
+def _first_line(problem: Exception) -> str:
+    """Return what happened without the native stack that the library appends to it."""
+    return str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+
+
+def _lacking() -> ToolchainError:
+    return ToolchainError(
+        "OpenPGP signatures cannot be verified",
+        expected="the Python package pysequoia",
+        found="it is not installed",
+        remedy="pip install 'contain-python[lock]'",
     )

@@ -26,10 +26,9 @@ _MOST = 4 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """How a source may be proved: trust root, more keys, whether by network, whether it must."""
+    """How a source may be proved: trust root, whether by network, whether it must."""
 
     trust: Path | None
-    keys: Path | None
     offline: bool
     unverified: bool
 
@@ -78,7 +77,7 @@ def _signatures(
         return bundles.verify(tarball, bundle, identity, wish.trust, offline=wish.offline)
 
     def by_openpgp(signature: bytes) -> Proof:
-        return openpgp.verify(tarball, signature, version, wish.keys)
+        return openpgp.verify(tarball, signature, version)
 
     if Version(release.series) >= _SIGSTORE_ALONE:
         return [(".sigstore", by_sigstore)]

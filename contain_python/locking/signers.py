@@ -1,77 +1,140 @@
-"""Who may sign which release: the table `signers.toml`."""
+"""Who may sign which series: the table in signers.toml, and the keys beside it."""
 
 from __future__ import annotations
 
-import functools
-import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from importlib import resources
-from typing import TypeVar
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
-from contain_python.errors import SourceError
+from contain_python.errors import RecipeError, SourceError
+from contain_python.recipe import read_toml
 from contain_python.structure import structure
+
+TABLE = Path(__file__).with_name("signers.toml")
+
+_SERIES = re.compile(r"3\.\d+")
+_FINGERPRINT = re.compile(r"[0-9A-F]{40}|[0-9A-F]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Whose certificate a Sigstore bundle must have, and who must have issued the identity."""
+    """Whom a Sigstore certificate must name, and who must have vouched for it."""
 
     identity: str
     issuer: str
-    series: tuple[str, ...] = field(default=(), repr=False)
-    versions: tuple[str, ...] = field(default=(), repr=False)
+
+    def __str__(self) -> str:
+        """Return it for reading."""
+        return f"{self.identity} (vouched for by {self.issuer})"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Key:
-    """A release manager's OpenPGP key, by the fingerprint of its primary key."""
+class _File:
+    """What the table has: `exceptions` by exact version, the others by series."""
 
-    fingerprint: str
-    name: str
-    series: tuple[str, ...] = field(default=(), repr=False)
-    versions: tuple[str, ...] = field(default=(), repr=False)
+    sigstore: dict[str, Identity]
+    exceptions: dict[str, Identity]
+    openpgp: dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
-    """The whole of `signers.toml`."""
+class Signers:
+    """A whole table of signers; `openpgp` has the files of a series' public keys."""
 
-    sigstore: tuple[Identity, ...] = ()
-    openpgp: tuple[Key, ...] = ()
+    sigstore: dict[str, Identity]
+    exceptions: dict[str, Identity]
+    openpgp: dict[str, tuple[Path, ...]]
 
+    def identity(self, version: str) -> Identity:
+        """Return who signs a release with Sigstore. Raises SourceError if that is not known."""
+        found = self.exceptions.get(version) or self.sigstore.get(series_of(version))
+        if found is None:
+            raise _nobody(
+                f"nobody is known who signs Python {version} with Sigstore", self.sigstore
+            )
+        return found
 
-Row = TypeVar("Row", Identity, Key)
-
-
-@functools.cache
-def table() -> Table:
-    """Return the table that comes with this tool."""
-    text = resources.files("contain_python").joinpath("locking/signers.toml").read_text("utf-8")
-    return structure(Table, tomllib.loads(text), "signers.toml")
-
-
-def sigstore_identity(version: str, rows: Table | None = None) -> Identity:
-    """Return who signs a version with Sigstore. Raises SourceError."""
-    return _row((rows or table()).sigstore, version, "Sigstore")
-
-
-def openpgp_key(version: str, rows: Table | None = None) -> Key:
-    """Return whose OpenPGP key signs a version. Raises SourceError."""
-    return _row((rows or table()).openpgp, version, "OpenPGP")
+    def keys(self, series: str) -> tuple[Path, ...]:
+        """Return the key files of a series' signers. Raises SourceError if none is known."""
+        if series not in self.openpgp:
+            raise _nobody(f"no OpenPGP key is known for Python {series}", self.openpgp)
+        return self.openpgp[series]
 
 
-def _row(rows: Sequence[Row], version: str, kind: str) -> Row:
-    parsed = Version(version)
-    series = f"{parsed.major}.{parsed.minor}"
-    exact = [row for row in rows if version in row.versions]
-    found = exact or [row for row in rows if series in row.series]
-    if not found:
-        raise SourceError(
-            f"nobody is known who signs Python {version} with {kind}",
-            expected="a row for the series in contain_python/locking/signers.toml",
-            remedy="take it from python.org/downloads, and add it in a change of its own",
-        )
-    return found[0]
+def sigstore_identity(version: str) -> Identity:
+    """Return who signs a release with Sigstore. Raises SourceError if that is not known."""
+    return table().identity(version)
+
+
+def openpgp_keys(series: str) -> tuple[Path, ...]:
+    """Return the key files of a series' signers. Raises SourceError if none is known."""
+    return table().keys(series)
+
+
+@cache
+def table() -> Signers:
+    """Return the table that this tool carries."""
+    return read_signers(TABLE)
+
+
+def read_signers(path: Path) -> Signers:
+    """Read and validate a table; its keys are in keys/ beside it. Raises RecipeError."""
+    content = structure(_File, read_toml(path, "install contain-python again"), path.name)
+    for name in (*content.sigstore, *content.openpgp):
+        _check(_SERIES, name, path.name, "a series such as 3.13")
+    for name in content.exceptions:
+        _check_version(name, path.name)
+    for identity in (*content.sigstore.values(), *content.exceptions.values()):
+        _check(re.compile(r"\S+@\S+|https://\S+"), identity.identity, path.name, "who signs")
+        _check(re.compile(r"https://\S+"), identity.issuer, path.name, "an issuer's https URL")
+    return Signers(
+        sigstore=content.sigstore,
+        exceptions=content.exceptions,
+        openpgp={
+            series: tuple(_key(path, name) for name in names)
+            for series, names in content.openpgp.items()
+        },
+    )
+
+
+def series_of(version: str) -> str:
+    """Return the series of a version. Raises SourceError if it is none."""
+    try:
+        parsed = Version(version)
+    except InvalidVersion:
+        raise SourceError(f"{version!r} is not a Python version") from None
+    return f"{parsed.major}.{parsed.minor}"
+
+
+def _key(table_path: Path, fingerprint: str) -> Path:
+    _check(_FINGERPRINT, fingerprint, table_path.name, "a fingerprint: 40 capital hex digits")
+    path = table_path.parent / "keys" / f"{fingerprint}.asc"
+    if not path.is_file():
+        raise RecipeError(f"{table_path.name} names a key without a file", expected=str(path))
+    return path
+
+
+def _check(pattern: re.Pattern[str], text: str, where: str, expected: str) -> None:
+    if not pattern.fullmatch(text):
+        raise RecipeError(f"{where} is malformed", expected=expected, found=text or "nothing")
+
+
+def _check_version(text: str, where: str) -> None:
+    try:
+        exact = str(Version(text)) == text and len(Version(text).release) == len(("X", "Y", "Z"))
+    except InvalidVersion:
+        exact = False
+    if not exact:
+        raise RecipeError(f"{where} is malformed", expected="a version, X.Y.Z", found=text)
+
+
+def _nobody(what: str, known: Iterable[str]) -> SourceError:
+    return SourceError(
+        what,
+        expected=f"one of the series {', '.join(known)}",
+        remedy="verify it with another signature, or update contain-python",
+    )

@@ -1,47 +1,65 @@
-"""The release manager's real signature of the real 3.13.5, from the machine's own APT pool."""
+"""The real signature of a real release, from the pool that this machine's APT uses."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import requests
 
-from contain_python.documents import get
 from contain_python.errors import SourceError
-from contain_python.files import sha256
-from contain_python.locking.openpgp import verify
-from contain_python.mirrors import apt_bases
-from contain_python.recipe import Download
+from contain_python.locking import openpgp
+from contain_python.mirrors import apt_bases, orig_name
+from contain_python.model import Release, SourceArchive
+from contain_python.recipe import read_recipe
 from contain_python.releases import read_lock
+from contain_python.stages.download import download
 
 ROOT = Path(__file__).parents[2]
-SIGNATURE = (ROOT / "tests/data/Python-3.13.5.tar.xz.asc").read_bytes()
+KEPT = ROOT / "tests/data/openpgp/python3.13_3.13.5.orig.tar.xz.asc"
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the source of 3.13.5."""
-    path = tmp_path_factory.mktemp("source") / "Python-3.13.5.tar.xz"
-    place = "pool/main/p/python3.13/python3.13_3.13.5.orig.tar.xz"
-    base = next(base for base in apt_bases() if not base.endswith("-security"))
-    path.write_bytes(get(f"{base}/{place}", Download(), 100 << 20))
-    return path
+def source(tmp_path_factory: pytest.TempPathFactory) -> SourceArchive:
+    """Return the source of 3.13.5, from the pool."""
+    recipe = read_recipe(ROOT / "contain.toml")
+    return download(
+        replace(recipe, download=replace(recipe.download, mirrors=("apt:",))),
+        read_lock(ROOT / "releases.lock").resolve("3.13.5"),
+        tmp_path_factory.mktemp("cache"),
+        progress=lambda _: None,
+        note=lambda _: None,
+    )
 
 
-def test_real_signature(source: Path) -> None:
-    """It is good, though the key expired since, which is told; and the lock pins this very file."""
-    proof = verify(source, SIGNATURE, "3.13.5")
-    assert proof.how == "openpgp"
-    assert "7169605F62C751356D054A26A821E680E5FA6305 (Thomas Wouters)" in proof.text
-    assert "the key expired on 2026-07-02, after it signed" in proof.text
-    assert read_lock(ROOT / "releases.lock").resolve("3.13.5").sha256 == sha256(source)
+def signature(release: Release) -> bytes:
+    """Return the signature that the pool has beside the source."""
+    for base in apt_bases():
+        place = f"pool/main/p/python{release.series}/{orig_name(release)}.asc"
+        answer = requests.get(f"{base}/{place}", timeout=60)
+        if answer.ok:
+            return answer.content
+    raise AssertionError(apt_bases())
 
 
-def test_tampered_source(source: Path, tmp_path: Path) -> None:
-    """One bit of 23 MB, and it does not fit."""
-    content = bytearray(source.read_bytes())
+def test_signature_of_a_release(source: SourceArchive) -> None:
+    """3.13.5 is what its release manager signed, though his key expired since."""
+    made = signature(source.release)
+    assert made == KEPT.read_bytes()
+    proof = openpgp.verify(source.path, made, source.release.version)
+    assert proof.text == (
+        "good signature by 7169605F62C751356D054A26A821E680E5FA6305"
+        " (Thomas Wouters <thomas@python.org>) of 2025-06-11;"
+        " the key expired on 2026-07-02, after it signed"
+    )
+
+
+def test_one_bit_less(source: SourceArchive, tmp_path: Path) -> None:
+    """One bit in the middle is enough."""
+    content = bytearray(source.path.read_bytes())
     content[len(content) // 2] ^= 1
-    path = tmp_path / source.name
-    path.write_bytes(content)
-    with pytest.raises(SourceError, match=r"does not fit Python-3\.13\.5\.tar\.xz"):
-        verify(path, SIGNATURE, "3.13.5")
+    tampered = tmp_path / source.path.name
+    tampered.write_bytes(content)
+    with pytest.raises(SourceError, match="is bad"):
+        openpgp.verify(tampered, KEPT.read_bytes(), source.release.version)

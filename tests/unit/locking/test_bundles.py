@@ -1,26 +1,23 @@
-"""Sigstore: a real bundle of the public log counts, offline; changed in any way it does not."""
+"""Sigstore bundles: a real one, the root that the library carries, and what is refused."""
 
 from __future__ import annotations
 
+import datetime as dt
 import json
-from dataclasses import replace
-from importlib import resources
+import sys
 from pathlib import Path
 
 import pytest
-from values import write
+from sigstores import NOW, Sigstore
 
-from contain_python.errors import SourceError
-from contain_python.locking.bundles import verify
-from contain_python.locking.signers import Identity, Table, sigstore_identity
+from contain_python.errors import SourceError, ToolchainError
+from contain_python.locking import bundles
+from contain_python.locking.signers import Identity
 
-DATA = Path(__file__).parents[2] / "data"
-SOURCE = DATA / "pypi_attestation_models-0.0.4a2.tar.gz"
-BUNDLE = SOURCE.with_name(f"{SOURCE.name}.sigstore").read_bytes()
-#: This one is of Sigstore's staging instance, whose root is another.
-STAGED = DATA / "rfc8785-0.1.2-py3-none-any.whl"
-PERSON = Identity(identity="william@yossarian.net", issuer="https://github.com/login/oauth")
-SIGNER = Identity(
+DATA = Path(__file__).parents[2] / "data/sigstore"
+FILE = DATA / "pypi_attestation_models-0.0.4a2.tar.gz"
+BUNDLE = (DATA / f"{FILE.name}.sigstore").read_bytes()
+WHO = Identity(
     identity="https://github.com/trailofbits/pypi-attestation-models/.github/workflows/release.yml"
     "@refs/tags/v0.0.4a2",
     issuer="https://token.actions.githubusercontent.com",
@@ -28,103 +25,150 @@ SIGNER = Identity(
 
 
 def refused(
-    path: Path, bundle: bytes, identity: Identity = SIGNER, trust: Path | None = None
+    bundle: bytes = BUNDLE, who: Identity = WHO, trust: Path | None = None, file: Path = FILE
 ) -> SourceError:
+    """Return why a bundle is refused, offline."""
     with pytest.raises(SourceError) as caught:
-        verify(path, bundle, identity, trust, offline=True)
+        bundles.verify(file, bundle, who, trust, offline=True)
     return caught.value
 
 
-def test_real_bundle() -> None:
-    """Signature, certificate, log and identity are checked, with the root that is shipped."""
-    proof = verify(SOURCE, BUNDLE, SIGNER, None, offline=True)
+def test_statement() -> None:
+    """Certificate, log and identity are good by the carried root; but the file is not signed."""
+    assert refused().found == "Missing bundle message signature"
+
+
+def test_wrong_signer() -> None:
+    """Somebody else's good signature is refused, and told whose it is."""
+    error = refused(who=Identity(identity="thomas@python.org", issuer=WHO.issuer))
+    assert error.what.endswith("signed by someone else")
+    assert error.found == str(WHO)
+
+
+def test_wrong_issuer() -> None:
+    """The same name, vouched for by another, is another."""
+    error = refused(who=Identity(identity=WHO.identity, issuer="https://accounts.google.com"))
+    assert error.found == str(WHO)
+    assert error.expected.endswith("(vouched for by https://accounts.google.com)")
+
+
+def test_forged_log_entry() -> None:
+    """What is not in the log as the bundle says is refused."""
+    data = json.loads(BUNDLE)
+    entry = data["verificationMaterial"]["tlogEntries"][0]
+    entry["integratedTime"] = str(int(entry["integratedTime"]) + 1)
+    assert "does not verify" in refused(json.dumps(data).encode()).what
+
+
+def test_forged_certificate() -> None:
+    """A certificate that the trust root does not vouch for is refused."""
+    data = json.loads(BUNDLE)
+    certificate = data["verificationMaterial"]["certificate"]
+    certificate["rawBytes"] = certificate["rawBytes"][:-8] + "AAAAAAA="
+    error = refused(json.dumps(data).encode())
+    assert "does not verify" in error.what or "cannot be read" in error.what
+
+
+@pytest.mark.parametrize(
+    "bundle",
+    [b"", b"garbage", b"\xff" * 9, b"[]", b"{}", b"null", b"[" * 100_000, BUNDLE[:500]],
+    ids=["empty", "garbage", "binary", "list", "object", "null", "deep", "truncated"],
+)
+def test_malformed(bundle: bytes) -> None:
+    """What is no bundle is told to be none, on one line of bounded length."""
+    error = refused(bundle)
+    assert "cannot be read" in error.what
+    assert error.found
+    assert len(error.found) < 400
+
+
+@pytest.mark.parametrize("place", ["mediaType", "verificationMaterial", "dsseEnvelope"])
+@pytest.mark.parametrize("value", [None, 1, "x", [], {}])
+def test_wrong_types(place: str, value: object) -> None:
+    """Whatever stands in the place of something else, it is one refusal."""
+    assert refused(json.dumps({**json.loads(BUNDLE), place: value}).encode()).what
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    """A missing source is told as such."""
+    assert "cannot read the source" in refused(file=tmp_path / "none").what
+
+
+@pytest.mark.parametrize("text", [None, "", "{}", "[]", '{"trustedRoot": 1}'])
+def test_trust_that_cannot_be_used(tmp_path: Path, text: str | None) -> None:
+    """A trust configuration that is missing or malformed is refused, and nothing else taken."""
+    trust = tmp_path / "trust.json"
+    if text is not None:
+        trust.write_text(text)
+    assert "trust.json cannot be used" in refused(trust=trust).what
+
+
+def test_refresh_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever cannot reach Sigstore is not served from a cache that nobody verified."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(bundles, "SIGSTORE", "http://127.0.0.1:9")
+    with pytest.raises(SourceError) as caught:
+        bundles.verify(FILE, BUNDLE, WHO, None, offline=False)
+    assert "cannot be refreshed" in caught.value.what
+    assert "--offline" in caught.value.remedy
+
+
+def test_library_without_a_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library that carries no root is told, with what to do instead."""
+    monkeypatch.setattr(bundles, "SIGSTORE", "http://127.0.0.1:9")
+    assert "carries no trust root" in refused().what
+
+
+def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever lacks the extra learns its name."""
+    monkeypatch.setitem(sys.modules, "sigstore.verify", None)
+    with pytest.raises(ToolchainError) as caught:
+        bundles.verify(FILE, BUNDLE, WHO, None, offline=True)
+    assert caught.value.remedy == "pip install 'contain-python[lock]'"
+
+
+HE = Identity(identity="thomas@python.org", issuer="https://accounts.google.com")
+
+
+def test_file_that_is_signed(tmp_path: Path) -> None:
+    """A file that the right person signed is proved, by a root of one's own choice."""
+    sigstore = Sigstore()
+    source = tmp_path / "source"
+    source.write_bytes(b"the source")
+    made = sigstore.bundle(b"the source", HE.identity, HE.issuer)
+    trust = sigstore.trust(tmp_path / "trust.json")
+    proof = bundles.verify(source, made, HE, trust, offline=False)
     assert proof.how == "sigstore"
-    assert SIGNER.identity in proof.text
-    assert SIGNER.issuer in proof.text
+    assert proof.text == (
+        "good Sigstore signature by thomas@python.org (vouched for by"
+        " https://accounts.google.com) of 2024-06-01; trusted by trust.json"
+    )
+    source.write_bytes(b"the sauce")
+    assert "digest mismatch" in refused(made, HE, trust, source).found
+    source.write_bytes(b"the source")
+    other = Sigstore().trust(tmp_path / "other.json")
+    assert "does not verify" in refused(made, HE, other, source).what
+    assert "does not verify" in refused(made, HE, None, source).what
+    him = Identity(identity="hugo@python.org", issuer=HE.issuer)
+    assert refused(made, him, trust, source).found == str(HE)
 
 
-def test_tampered_file(tmp_path: Path) -> None:
-    """A byte more in the file, and the bundle is another file's."""
-    path = tmp_path / ".Python-3.14.99.tar.xz"
-    path.write_bytes(SOURCE.read_bytes() + b" ")
-    problem = refused(path, BUNDLE)
-    assert problem.what == "the bundle does not fit Python-3.14.99.tar.xz"
+@pytest.mark.parametrize("lacking", ["tlogs", "certificateAuthorities"])
+def test_trust_in_nobody(tmp_path: Path, lacking: str) -> None:
+    """A trust configuration without an authority or a log is to blame, not the bundle."""
+    trust = Sigstore().trust(tmp_path / "trust.json")
+    config = json.loads(trust.read_text())
+    config["trustedRoot"][lacking] = []
+    trust.write_text(json.dumps(config))
+    assert "trust.json cannot be used" in refused(trust=trust).what
 
 
-def test_wrong_signer_and_wrong_issuer() -> None:
-    """Both identity and issuer must be right, and it is told which is not."""
-    other = refused(SOURCE, BUNDLE, replace(SIGNER, identity="hugo@python.org"))
-    assert "was signed by another one" in other.what
-    assert "hugo@python.org" in other.expected
-    issuer = refused(SOURCE, BUNDLE, replace(SIGNER, issuer="https://accounts.google.com"))
-    assert "was signed by another one" in issuer.what
-    assert "issuer" in issuer.found.lower()
-
-
-@pytest.mark.parametrize("part", [b"", b"{}", b"[]", BUNDLE[:2000], b"\xff\xfe"])
-def test_truncated_bundle(part: bytes) -> None:
-    """What is no whole bundle is told as that."""
-    problem = refused(SOURCE, part)
-    assert problem.what == "the Sigstore bundle cannot be read"
-
-
-@pytest.mark.parametrize("place", ["signature", "payload"])
-def test_tampered_bundle(place: str) -> None:
-    """A changed signature, or a changed statement, does not verify."""
-    data = json.loads(BUNDLE)
-    envelope = data["dsseEnvelope"]
-    holder = envelope["signatures"][0] if place == "signature" else envelope
-    key = "sig" if place == "signature" else "payload"
-    text = holder[key]
-    holder[key] = text[:20] + ("A" if text[20] != "A" else "B") + text[21:]
-    assert refused(SOURCE, json.dumps(data).encode())
-
-
-def test_without_its_log_entry() -> None:
-    """A bundle without an entry of the transparency log is refused."""
-    data = json.loads(BUNDLE)
-    data["verificationMaterial"]["tlogEntries"] = []
-    assert refused(SOURCE, json.dumps(data).encode())
-
-
-@pytest.mark.parametrize("text", ["", "{}", "no json", '{"mediaType": "x"}'])
-def test_damaged_trust_root(tmp_path: Path, text: str) -> None:
-    """A trust configuration that is none is told as that."""
-    problem = refused(SOURCE, BUNDLE, trust=write(tmp_path / "trust.json", text))
-    assert "is no trust configuration" in problem.what or "trust root" in problem.what
-
-
-def test_missing_trust_root(tmp_path: Path) -> None:
-    """So is one that is not there."""
-    problem = refused(SOURCE, BUNDLE, trust=tmp_path / "nothing.json")
-    assert "is no trust configuration" in problem.what
-
-
-def test_trust_root_of_ones_own(tmp_path: Path) -> None:
-    """A root that is given takes the place of the public one: each knows its own alone."""
-    store = resources.files("sigstore._store")
-    folder = store.joinpath("https%3A%2F%2Ftuf-repo-cdn.sigstage.dev")
-    config = {
-        "mediaType": "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json",
-        "trustedRoot": json.loads(folder.joinpath("trusted_root.json").read_text()),
-        "signingConfig": json.loads(folder.joinpath("signing_config.v0.2.json").read_text()),
-    }
-    trust = write(tmp_path / "trust.json", json.dumps(config))
-    bundle = STAGED.with_name(f"{STAGED.name}.sigstore").read_bytes()
-    assert PERSON.identity in verify(STAGED, bundle, PERSON, trust, offline=True).text
-    assert "does not fit" in refused(STAGED, bundle, PERSON).what
-    assert "does not fit" in refused(SOURCE, BUNDLE, trust=trust).what
-
-
-def test_table_of_signers() -> None:
-    """Identity and issuer go by the series; an exact version goes before its series."""
-    assert sigstore_identity("3.14.7").identity == "hugo@python.org"
-    assert sigstore_identity("3.15.0rc2").issuer == "https://github.com/login/oauth"
-    assert sigstore_identity("3.13.18").identity == "thomas@python.org"
-    exact = Identity(identity="a@example.org", issuer="https://x.test", versions=("3.14.3",))
-    series = Identity(identity="b@example.org", issuer="https://x.test", series=("3.14",))
-    rows = Table(sigstore=(series, exact))
-    assert sigstore_identity("3.14.3", rows) == exact
-    assert sigstore_identity("3.14.4", rows) == series
-    with pytest.raises(SourceError, match=r"nobody is known who signs Python 3\.99\.0"):
-        sigstore_identity("3.99.0")
+def test_authority_that_had_expired(tmp_path: Path) -> None:
+    """An authority that was no longer valid when it was signed vouches for nobody."""
+    sigstore = Sigstore(until=NOW - dt.timedelta(days=1))
+    source = tmp_path / "source"
+    source.write_bytes(b"the source")
+    made = sigstore.bundle(b"the source", HE.identity, HE.issuer)
+    error = refused(made, HE, sigstore.trust(tmp_path / "trust.json"), source)
+    assert "certificate chain" in error.found

@@ -19,7 +19,7 @@ from values import write
 
 from contain_python.console import Console
 from contain_python.errors import SourceError, UsageError
-from contain_python.locking import archives, signers
+from contain_python.locking import archives, openpgp
 from contain_python.locking.lock import Wanted, lock
 from contain_python.model import Release
 
@@ -103,9 +103,9 @@ def signer() -> Signer:
 @pytest.fixture
 def upstream(tmp_path: Path, signer: Signer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
     made = Upstream(tmp_path, signer)
-    monkeypatch.setattr(signers, "table", signer.rows)
+    table = signer.signers(tmp_path / "keys")
+    monkeypatch.setattr(openpgp, "table", lambda: table)
     monkeypatch.setattr(archives, "_CODENAMES", ())
-    signer.ring(tmp_path / "keys")
     write(tmp_path / "releases.lock", LOCK)
     with serving(made.answer) as server:
         made.url = server.url
