@@ -48,11 +48,17 @@ def verify_provenance(
     if not target:
         raise UsageError("verify-provenance needs a tarball", expected="one that is in dist/")
     artifact = describe(Path(target))
+    if Path(target).name not in {artifact.tarball.name, artifact.manifest.name}:
+        raise UsageError(
+            f"{artifact.manifest.name} does not describe {Path(target).name}",
+            expected=artifact.tarball.name,
+            remedy="name that one, or fetch the papers of this one",
+        )
     path = Path(statement) if statement else artifact.manifest.with_name(artifact.name + PROVENANCE)
     stated = read_statement(path)
     try:
         answers = list(_answers(artifact, stated, builder, Path(lock)))
-    except (KeyError, TypeError) as problem:
+    except (KeyError, TypeError, AttributeError) as problem:
         raise SourceError(
             f"{artifact.manifest.name} does not tell what the provenance is compared with",
             expected="a manifest of this version of contain-python, or a later one",
@@ -188,7 +194,9 @@ def _source(artifact: Described, lock: Path) -> Answer:
     pinned = pins.get(release["version"])
     told = f"CPython {release['version']}, {release['sha256'][:16]}…, {release['verified']}"
     if pinned is None:
-        return Answer(question="the source", agrees=True, found=f"{told}; not pinned in {lock}")
+        # Without a lock nothing was asked; a lock that does not know the release is an answer.
+        found = f"{told}; " + (f"not pinned in {lock}" if lock.is_file() else f"there is no {lock}")
+        return Answer(question="the source", agrees=not lock.is_file(), found=found)
     same = pinned == release["sha256"]
     found = f"{told}; " + ("as locked" if same else f"{lock.name} pins {pinned[:16]}…")
     return Answer(question="the source", agrees=same, found=found)

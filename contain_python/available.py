@@ -15,7 +15,7 @@ from contain_python.errors import SourceError
 from contain_python.recipe_updates import Feeds
 
 _NAME = re.compile(r"Python (?P<version>3\.\d+\.\d+(?:(?:a|b|rc)\d+)?)")
-_MONTH = re.compile(r"(?P<month>\d{4}-\d\d)(-\d\d)?")
+_MONTH = re.compile(r"(?P<month>2\d{3}-(0[1-9]|1[0-2]))(-\d\d)?")
 _DOWNLOADS = "python-releases.json"
 _CYCLE = "python-cycle.json"
 _MOST = 16 << 20

@@ -196,8 +196,8 @@ class Details:
 def package_details(name: str) -> Details:
     """Return what the distribution knows of an installed package; rpm and apk tell less."""
     if shutil.which("dpkg-query"):
-        shown = "--showformat=${Architecture} ${source:Package} ${source:Version}"
-        words = _answer("dpkg-query", "--show", shown, name).split()
+        shown = "--showformat=${Architecture} ${source:Package} ${source:Version}\\n"
+        words = _answer("dpkg-query", "--show", shown, name).partition("\n")[0].split()
         if len(words) == 3:  # noqa: PLR2004  as asked for
             return Details(
                 architecture=words[0],

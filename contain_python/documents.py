@@ -187,6 +187,8 @@ def _asked(url: str, limits: Download, most: int, question: object) -> bytes:
     retries = Retry(
         total=limits.attempts - 1,
         redirect=limits.redirects,
+        # Some servers ask for hours.
+        respect_retry_after_header=False,
         backoff_factor=0.5,
         status_forcelist=_PASSING,
         allowed_methods=None,  # a question may be asked again

@@ -154,7 +154,8 @@ class BuildInputs:
                 "prefix": recipe.build.prefix,
                 "libpython": recipe.build.libpython,
             },
-            "relocate": lambda: {"tool": self.tool},
+            # What is told of the release may change while its bytes, and so the prefix, do not.
+            "relocate": lambda: {"tool": self.tool, "release": self.request.release},
             "strip": lambda: {"tool": self.tool, "strip rules": recipe.strip},
             "byte-compile": lambda: {"tool": self.tool, "byte-code": recipe.byte_code},
             # What verify and modules say is told in each flavour (identity.py).
@@ -166,6 +167,7 @@ class BuildInputs:
                 "tool": self.tool,
                 "format": recipe.pack.format,
                 "budget": recipe.budget,
+                "provenance": recipe.provenance,
                 "compressors": compressors(),
                 "dist": str(self.request.workspace.dist),
             },

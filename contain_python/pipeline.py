@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contain_python import budget, prefixes, profiles
@@ -28,6 +28,7 @@ from contain_python.model import (
     Packed,
     Prefix,
     Profile,
+    Release,
     SourceArchive,
     SourceTree,
     Stripped,
@@ -112,6 +113,9 @@ def stages_of(request: Request, steps: Steps) -> Iterator[str]:
 
             installed = steps.keep("install", Prefix, lambda: _install(request, steps, built))
     yield "install"
+
+    # The prefix may be from a cache: what is told of the release is what the lock says today.
+    installed = told_of(installed, request.release)
 
     # From here on a stage takes seconds, so any change of this tool redoes it.
     relocated = steps.keep(
@@ -307,6 +311,14 @@ def _byte_compile(request: Request, steps: Steps, stripped: Stripped) -> Prefix:
 def _prune(request: Request, steps: Steps, compiled: Prefix, debug: Path) -> Flavours:
     flavours, ledgers = prune.prune(request.recipe, request.workspace, compiled, debug)
     return steps.save(flavours, *ledgers)
+
+
+def told_of(prefix: Prefix, release: Release) -> Prefix:
+    """Return a prefix of a release as it is known now: how it was verified, what supersedes it."""
+    configured = prefix.built.configured
+    source = replace(configured.source, release=release)
+    built = replace(prefix.built, configured=replace(configured, source=source))
+    return replace(prefix, built=built)
 
 
 def _describe(request: Request, steps: Steps, flavours: Flavours) -> Flavours:

@@ -54,6 +54,7 @@ def parse_reference(text: str) -> Reference:
             remedy="mend bases under [updates] in the recipe",
         )
     host, path = match["host"] or _DEFAULT, match["path"]
+    host = _DEFAULT if host == "docker.io" else host
     official = host == _DEFAULT and "/" not in path
     return Reference(
         host=host,

@@ -43,5 +43,9 @@ def _quietly(_: str) -> None:
 def upstream_versions(series: str, shelf: Shelf, note: Note, *, offline: bool) -> tuple[str, ...]:
     """Return the versions of a series that the archives list, as upstream spells them."""
     found = archived(f"python{series}", shelf, note, offline=offline)
-    versions = (DebianVersion(source.version).upstream_version or "" for _, source in found)
-    return tuple(dict.fromkeys(version.replace("~", "") for version in versions))
+    return tuple(dict.fromkeys(upstream_version(source) for _, source in found))
+
+
+def upstream_version(source: Source) -> str:
+    """Return the version of a source package as upstream spells it: 3.15.0rc2 of 3.15.0~rc2-1."""
+    return (DebianVersion(source.version).upstream_version or "").replace("~", "")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import lzma
+import re
 import tarfile
+import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 from packaging.version import InvalidVersion, Version
 
@@ -20,7 +25,7 @@ from contain_python.lock_file import change_lock, with_release, with_series
 from contain_python.locking.archives import upstream_versions
 from contain_python.locking.proving import Wish, prove
 from contain_python.mirrors import Candidate, candidates
-from contain_python.model import Progress, Release
+from contain_python.model import Progress, Release, Verification
 from contain_python.recipe import Recipe, find_recipe, read_recipe
 from contain_python.releases import Lock, Series, read_lock
 from contain_python.structure import unstructure
@@ -28,6 +33,18 @@ from contain_python.workspace import default_cache
 
 #: A source weighs 25 MB; what is much more is none.
 _MOST = 100 << 20
+
+_NO_TARBALL = (
+    tarfile.TarError,
+    lzma.LZMAError,
+    zlib.error,
+    EOFError,
+    OSError,
+    OverflowError,
+    ValueError,
+)
+_PATCHLEVEL = "Include/patchlevel.h"
+_PY_VERSION = re.compile(r'^#define PY_VERSION\s+"([^"]+)"', re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,8 +140,10 @@ def _version(name: str, lock: Lock, news: News, work: _Work) -> str:
             f"{name!r} is not a Python version",
             expected="a series such as 3.13, or a release such as 3.13.15 or 3.15.0rc2",
         ) from None
-    if len(asked.release) > 2:  # noqa: PLR2004  major, minor and patch
+    if len(asked.release) == 3:  # noqa: PLR2004  major, minor and patch
         return str(asked)
+    if len(asked.release) != 2:  # noqa: PLR2004  a series
+        raise UsageError(f"{name!r} is neither a series nor a release", expected="3.13 or 3.13.15")
     told, known = news.newest(name), lock.series.get(name)
     versions = [told.version] if told else []
     versions += [known.newest] if known else []
@@ -171,6 +190,7 @@ def _locked(version: str, lock: Lock, work: _Work) -> Release:
                 found=f"this machine's clock says {work.today}",
                 remedy="set the clock",
             )
+        refuse_another_release(tarball, version)
         proof = prove(release, tarball, places, work.shelf, work.wish, work.console.note)
         work.console.say(f"{release.filename}: {proof.how}: {proof.text}")
         told = replace(release, verified=proof.how, proof=proof.text)
@@ -182,9 +202,10 @@ def _locked(version: str, lock: Lock, work: _Work) -> Release:
     return replace(release, verified=proof.how, proof=text)
 
 
-def _is_as_strong(before: Release, how: str) -> bool:
+def _is_as_strong(before: Release, how: Verification) -> bool:
     """Return whether what stands in the lock says as much already: a diff should say something."""
-    return how in {before.verified, "unverified"}
+    order = get_args(Verification)
+    return bool(order.index(before.verified) <= order.index(how))
 
 
 def _refuse_change(before: Release | None, release: Release) -> None:
@@ -204,12 +225,11 @@ def _fetched(release: Release, places: list[Candidate], work: _Work) -> Iterator
     if release.sha256 and cached.is_file() and sha256(cached) == release.sha256:
         yield cached
         return
-    part = cached.with_name(f".{release.filename}.unproved")
-    try:
+    # A directory of our own: another one may be locking the same.
+    with tempfile.TemporaryDirectory(prefix="contain-lock-") as folder:
+        part = Path(folder) / release.filename
         _fill(part, release, places, work)
         yield part
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _fill(part: Path, release: Release, places: list[Candidate], work: _Work) -> None:
@@ -249,17 +269,45 @@ def newest_member(tarball: Path) -> dt.date:
         with tarfile.open(tarball) as tar:
             newest = max((member.mtime for member in tar), default=0)
         return dt.datetime.fromtimestamp(newest, tz=dt.UTC).date()
-    except (tarfile.TarError, EOFError, OSError, OverflowError, ValueError) as problem:
+    except _NO_TARBALL as problem:
+        raise _no_tarball(str(problem)) from problem
+
+
+def refuse_another_release(tarball: Path, version: str) -> None:
+    """Raise SourceError if a tarball is another release: a signature tells only who signed it."""
+    top = f"Python-{version}"
+    try:
+        with tarfile.open(tarball) as tar:
+            tops = {member.name.partition("/")[0] for member in tar}
+            header = tar.extractfile(f"{top}/{_PATCHLEVEL}") if tops == {top} else None
+            text = header.read(1 << 20).decode("utf-8", "replace") if header else ""
+    except (*_NO_TARBALL, KeyError) as problem:
+        raise _no_tarball(str(problem)) from problem
+    told = _PY_VERSION.search(text)
+    if not told or told[1] != version:
+        found = f"PY_VERSION {told[1]}" if told else f"directories {', '.join(sorted(tops)[:3])}"
         raise SourceError(
-            "what was fetched is no source tarball",
-            found=str(problem),
-            remedy="see that the mirror has it; a proxy may have answered in its place",
-        ) from problem
+            f"what was fetched is not Python {version}",
+            expected=f"{top}/{_PATCHLEVEL} with PY_VERSION {version}",
+            found=found,
+            remedy="the mirror has another release under this name: do not use it",
+        )
+
+
+def _no_tarball(found: str) -> SourceError:
+    return SourceError(
+        "what was fetched is no source tarball",
+        found=found,
+        remedy="see that the mirror has it; a proxy may have answered in its place",
+    )
 
 
 def _after(lock: Lock, locked: list[Release], news: News) -> Lock:
     """Return the lock with what was locked, and what is known of every series in it."""
     for release in locked:
+        # As it is by now: another one may have locked it meanwhile.
+        there = next((one for one in lock.releases if one.version == release.version), None)
+        _refuse_change(there, release)
         lock = with_release(lock, release)
     for series in sorted({*lock.series, *(release.series for release in lock.releases)}):
         known, cycle, told = lock.series.get(series), news.cycles.get(series), news.newest(series)

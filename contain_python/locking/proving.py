@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.version import Version
 
+from contain_python.apt_suites import is_not_there
 from contain_python.documents import Note, Shelf, get
 from contain_python.errors import SourceError
 from contain_python.files import sha256
 from contain_python.locking import bundles, openpgp
-from contain_python.locking.archives import archived
+from contain_python.locking.archives import archived, upstream_version
 from contain_python.locking.model import Proof
 from contain_python.locking.signers import sigstore_identity
 from contain_python.mirrors import Candidate
@@ -45,17 +46,24 @@ def prove(  # noqa: PLR0913, PLR0917  what is proved, where proofs are, and how
 
     A signature that is there and does not fit is an error, whatever may be wished.
     """
-    kept = list(places)
+    kept, silent = list(places), list[str]()
     for ending, check in _signatures(release, tarball, wish):
         for place in kept:
-            signature = _beside(place, ending, shelf, note, offline=wish.offline)
+            try:
+                signature = _beside(place, ending, shelf, offline=wish.offline)
+            except SourceError as problem:
+                # Whoever keeps a signature from us must not be taken for one who has none.
+                note(f"{place.shown}{ending}: {problem.found}")
+                silent.append(f"{place.shown}{ending}")
+                continue
             if signature is not None:
                 return check(signature)
+    unheard = f"; not looked for at {', '.join(silent)}" if silent else ""
     found = _in_archive(release, tarball, shelf, note, offline=wish.offline)
     if found:
-        return found
+        return replace(found, text=found.text + unheard)
     if wish.unverified:
-        return Proof(how="unverified", text="no signature was found, and none was asked for")
+        return Proof(how="unverified", text=f"no signature was found{unheard}")
     raise SourceError(
         f"nothing shows that {release.filename} is Python {release.version}",
         expected=f"{release.filename}.sigstore or .asc on a mirror, or an index of APT that lists"
@@ -84,20 +92,19 @@ def _signatures(
     return [(".asc", by_openpgp), (".sigstore", by_sigstore)]
 
 
-def _beside(
-    place: Candidate, ending: str, shelf: Shelf, note: Note, *, offline: bool
-) -> bytes | None:
-    """Return the signature beside a tarball, if there is one."""
+def _beside(place: Candidate, ending: str, shelf: Shelf, *, offline: bool) -> bytes | None:
+    """Return the signature beside a tarball, None if there is none. Raises SourceError."""
     if place.path is not None:
         path = place.path.with_name(place.path.name + ending)
         return path.read_bytes() if path.is_file() else None
     if offline:
-        return None
+        raise SourceError("not asked", found="--offline")
     try:
         return get(place.url + ending, shelf.limits, _MOST)
     except SourceError as problem:
-        note(f"no {ending} there: {problem.found}, {place.shown}{ending}")
-        return None
+        if is_not_there(problem):
+            return None
+        raise
 
 
 def _in_archive(
@@ -106,7 +113,8 @@ def _in_archive(
     """Return the proof that a signed index of the machine's APT archive lists this very file."""
     digest = sha256(tarball)
     for suite, source in archived(f"python{release.series}", shelf, note, offline=offline):
-        if any(file.sha256 == digest for file in source.files):
+        orig = source.orig
+        if orig and orig.sha256 == digest and upstream_version(source) == release.version:
             return Proof(
                 how="apt-signed",
                 text=f"listed by {suite.name} of {suite.date:%Y-%m-%d} as the source of"

@@ -131,8 +131,10 @@ def _listed(source: Path) -> dict[str, dict[str, Any]]:
         return {}
     try:
         packages = json.loads(path.read_text(encoding="utf-8"))["packages"]
+        for one in packages:
+            _references(one), _source(one)
         return {str(one["name"]): one for one in packages if one["versionInfo"]}
-    except (ValueError, KeyError, TypeError) as problem:
+    except (ValueError, KeyError, TypeError, AttributeError) as problem:
         raise SourceError(
             f"{_LIST} of this source is no bill of materials",
             expected="SPDX 2.3 as JSON, with packages that have names and versions",

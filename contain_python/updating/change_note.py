@@ -29,10 +29,11 @@ class Before:
 
 @dataclass(frozen=True, kw_only=True)
 class Changes:
-    """All that a change note tells."""
+    """All that a change note tells; `since` is the release before, "" if there was none."""
 
     artifact: Described
     before: Before | None
+    since: str
     mended: tuple[Mended, ...]
     advisories: tuple[Advisory, ...]
     tests: str
@@ -45,7 +46,7 @@ def note_text(changes: Changes) -> str:
 
 def _lines(changes: Changes) -> Iterator[str]:
     release, before = changes.artifact.data["release"], changes.before
-    old = before.artifact.data["release"]["version"] if before else ""
+    old = changes.since
     yield f"# CPython {old} to {release['version']}" if old else f"# CPython {release['version']}"
     yield ""
     yield f"- source: SHA-256 `{release['sha256']}`, {release['verified']}: {release['proof']}"
@@ -74,8 +75,12 @@ def _security(changes: Changes) -> Iterator[str]:
     for entry in changes.mended:
         cves = f" ({', '.join(entry.cves)})" if entry.cves else ""
         yield f"- {entry.issue}{cves}, mended in {entry.version}: {entry.text}"
-    if not (changes.advisories or changes.mended):
-        yield "Neither known advisories nor CPython's news tell of anything that it mends."
+    if changes.advisories or changes.mended:
+        return
+    if changes.since in {"", changes.artifact.data["release"]["version"]}:
+        yield "It is no newer release than before: nothing can be told of what it mends."
+    else:
+        yield "CPython's news have no security entries since; advisories: see `invoke audit`."
 
 
 def _sizes(before: Before, now: Described) -> Iterator[str]:

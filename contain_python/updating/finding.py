@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version as installed_version
 
@@ -94,23 +95,22 @@ def packages(
 
     `have` maps names to versions; a suite is its name, whether it is security's, and what it has.
     """
-    newest: dict[str, tuple[DebianVersion, str, bool]] = {}
+    newer: dict[str, list[tuple[DebianVersion, str, bool]]] = defaultdict(list)
     for name, is_security, offered in suites:
         for package, version in offered.items():
-            found = (DebianVersion(version), name, is_security)
-            if package not in newest or found[0] > newest[package][0]:
-                newest[package] = found
-    for package in sorted(have.keys() & newest.keys()):
-        best, suite, is_security = newest[package]
-        if best > DebianVersion(have[package]):
-            yield Update(
-                kind="package",
-                name=package,
-                have=have[package],
-                newest=str(best),
-                security=is_security,
-                reason=f"it is in {suite}",
-            )
+            if package in have and DebianVersion(version) > DebianVersion(have[package]):
+                newer[package].append((DebianVersion(version), name, is_security))
+    for package, found in sorted(newer.items()):
+        secure = [suite for _, suite, is_security in found if is_security]
+        best, suite, _ = max(found)
+        yield Update(
+            kind="package",
+            name=package,
+            have=have[package],
+            newest=str(best),
+            security=bool(secure),
+            reason=f"it is in {secure[0] if secure else suite}",
+        )
 
 
 def images(references: Iterable[tuple[str, Reference, str]]) -> Iterator[Update]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from contain_python import apt_indexes
@@ -13,7 +13,7 @@ from contain_python.advisories.sources import cpython_advisories
 from contain_python.available import read_news
 from contain_python.console import Console
 from contain_python.documents import Document, Shelf
-from contain_python.errors import ContainError
+from contain_python.errors import ContainError, SourceError
 from contain_python.files import write_whole
 from contain_python.model import Progress
 from contain_python.recipe import Recipe, find_recipe, read_recipe
@@ -49,10 +49,16 @@ class _Look:
     dist: Path
     offline: bool
     console: Console
+    missed: list[str] = field(default_factory=list)
 
     @property
     def today(self) -> dt.date:
         return self.shelf.now.date()
+
+    def miss(self, what: str) -> None:
+        """Remember what should have been looked up and was not; offline that is the wish."""
+        if not self.offline:
+            self.missed.append(what)
 
     def told(self, doing: str) -> None:
         self.console.progress(Progress(fraction=0.5, doing=doing))
@@ -78,14 +84,22 @@ def outdated(wanted: Wanted, console: Console, now: dt.datetime) -> int:
             updates += part(look)
     seen = _first_seen(look.shelf.folder / _SEEN, updates, look.today)
     found = [due(one, recipe.updates, look.today, seen[_key(one)]) for one in updates]
-    _show(found, console)
-    return max((one.code for one in found), default=0)
+    _show(found, look.missed, console)
+    status = max((one.code for one in found), default=0)
+    if look.missed and not status:
+        raise SourceError(
+            "not everything could be looked up, and what could be is up to date",
+            found="missed: " + ", ".join(look.missed),
+            remedy="see the notes above; --offline takes what was fetched last, and ends with 0",
+        )
+    return status
 
 
 def _releases(look: _Look) -> Iterator[Update]:
     note = look.console.note
     news = read_news(look.shelf, look.recipe.updates.feeds, offline=look.offline, note=note)
     if not news.documents:
+        look.miss("releases")
         note(f"releases and ends of series are as releases.lock tells: of {look.lock.as_of}")
     advisories, records = cpython_advisories(look.shelf)
     if not records:
@@ -109,7 +123,10 @@ def _tell(documents: tuple[Document, ...], look: _Look) -> None:
 
 
 def _packages(look: _Look) -> Iterator[Update]:
-    for one in linked(artifacts_in(look.dist)):
+    artifacts = artifacts_in(look.dist)
+    if not artifacts:
+        look.console.note(f"there is no artifact in {look.dist}: packages are not looked up")
+    for one in linked(artifacts):
         if one.distribution != "debian":
             which = one.distribution or "unnamed"
             look.console.note(
@@ -143,6 +160,7 @@ def _offered(look: _Look, one: Linked) -> Iterator[tuple[str, bool, dict[str, st
                 progress=look.told,
             )
         except ContainError as problem:
+            look.miss(name)
             look.console.note(f"{name} is not looked up: {problem.what}: {problem.found}")
             continue
         look.console.note(f"{name}, of {suite.date:%Y-%m-%d}, signed by {suite.key.upper()}")
@@ -159,6 +177,7 @@ def _images(look: _Look) -> Iterator[Update]:
         try:
             now = digest_now(reference, look.recipe.download)
         except ContainError as problem:
+            look.miss(name.partition("@")[0])
             look.console.note(f"{problem.what}: {problem.found}")
             continue
         yield from finding.images([(name, reference, now)])
@@ -171,6 +190,7 @@ def _tools(look: _Look) -> Iterator[Update]:
     try:
         found = list(finding.tools(finding.TOOLS))
     except ContainError as problem:
+        look.miss("tools")
         look.console.note(f"tools are not looked up: {problem.what}: {problem.found}")
         return
     yield from finding.newer_tools(found)
@@ -187,17 +207,18 @@ def _first_seen(path: Path, updates: list[Update], today: dt.date) -> dict[str, 
         days = {str(key): dt.date.fromisoformat(day).isoformat() for key, day in before.items()}
     except (OSError, ValueError, AttributeError, TypeError):
         days = {}
-    seen = {_key(one): days.get(_key(one), today.isoformat()) for one in updates}
+    # What is not seen today may have been out of reach only: its day stays.
+    seen = {**{_key(one): today.isoformat() for one in updates}, **days}
     if seen != days:
         write_whole(path, json.dumps(seen, indent=1, sort_keys=True) + "\n")
     return seen
 
 
-def _show(found: list[Due], console: Console) -> None:
+def _show(found: list[Due], missed: list[str], console: Console) -> None:
     for one in found:
         console.result("update", **vars(one.update), when=one.when, why=one.why, code=one.code)
     if not found:
-        console.say("everything is up to date")
+        console.say("nothing newer was found" if missed else "everything is up to date")
         return
     rows = [("what", "name", "have", "newest", "when", "why")]
     rows += [

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from debian.debian_support import Version as DebianVersion
+
 from contain_python.artifacts import Described, describe
 from contain_python.errors import UsageError
 from contain_python.names import PROVENANCE, SBOM
@@ -58,7 +60,11 @@ def linked(artifacts: Iterable[Described]) -> tuple[Linked, ...]:
             distribution=place[0],
             codename=place[1],
             architecture=place[2],
-            versions={name: min(versions) for name, versions in sorted(packages.items())},
+            versions={name: _oldest(packages[name]) for name in sorted(packages)},
         )
         for place, packages in sorted(found.items())
     )
+
+
+def _oldest(versions: set[str]) -> str:
+    return min(versions, key=DebianVersion)

@@ -30,7 +30,12 @@ def read_surface(executable: Path, work: Path) -> Surface:
     )
     # Some modules write when they are imported: they stand in a directory of their own.
     told = process.output([executable, "-I", "-B", probe], cwd=work, error=CheckError)
-    found: Surface = json.loads(told.splitlines()[-1])
+    try:
+        found: Surface = json.loads(told.splitlines()[-1])
+    except (ValueError, IndexError) as problem:
+        raise CheckError(
+            f"{executable.name} does not tell what its standard library offers", found=told[-300:]
+        ) from problem
     return found
 
 

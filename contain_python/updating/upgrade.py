@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from contain_python import commands
 from contain_python.advisories.judging import fixed_between
@@ -47,26 +49,21 @@ def upgrade(wanted: Wanted, options: commands.Options, console: Console, now: dt
     The note is written even where CPython's own tests fail, and tells that.
     """
     series = _series(options)
-    console.say(f"[lock] what is newest of {series}")
-    lock(_to_lock(wanted, options, series), console, now)
-    request = _request(options, series)
-    former = _former(request, series)
+    locked = _locked(options, series)
     with tempfile.TemporaryDirectory(prefix="contain-upgrade-") as folder:
         place = Path(folder)
-        aside = _set_aside(former, place / "before") if former else None
-        options = replace(options, python=request.release.version)
-        commands.build_python(options, console)
+        with _lock_as_it_was(Path(options.recipe).resolve().parent / "releases.lock") as keep:
+            console.say(f"[lock] what is newest of {series}")
+            lock(_to_lock(wanted, options, series), console, now)
+            request = _request(options, series)
+            former = _former(request, series)
+            aside = _set_aside(former, place / "before") if former else None
+            options = replace(options, python=request.release.version)
+            commands.build_python(options, console)
+            keep()
         failure, told = _tested(wanted, options, console)
-        now_there = _artifact(request)
-        shelf = Shelf(folder=request.workspace.cache / "feeds", now=now)
-        old = aside.data["release"]["version"] if aside else request.release.version
-        changes = Changes(
-            artifact=now_there,
-            before=_compared(aside, now_there, place) if aside else None,
-            mended=_mended(request, old),
-            advisories=fixed_between(cpython_advisories(shelf)[0], old, request.release.version),
-            tests=told,
-        )
+        changes = _changes(request, aside, locked, told, place)
+    old = changes.since or "nothing"
     path = Path(wanted.note) if wanted.note else _note_path(request, old)
     write_whole(path, note_text(changes))
     console.result("upgrade", note=str(path), before=old, after=request.release.version)
@@ -75,12 +72,44 @@ def upgrade(wanted: Wanted, options: commands.Options, console: Console, now: dt
         raise failure
 
 
+def _changes(
+    request: Request, aside: Described | None, locked: str, tests: str, place: Path
+) -> Changes:
+    """Return what is different from the former artifact, or else from what was locked."""
+    artifact, version = _artifact(request), request.release.version
+    since = aside.data["release"]["version"] if aside else locked
+    shelf = Shelf(folder=request.workspace.cache / "feeds", now=dt.datetime.now(tz=dt.UTC))
+    return Changes(
+        artifact=artifact,
+        before=_compared(aside, artifact, place) if aside else None,
+        since=since,
+        mended=_mended(request, since or version),
+        advisories=fixed_between(cpython_advisories(shelf)[0], since or version, version),
+        tests=tests,
+    )
+
+
+@contextmanager
+def _lock_as_it_was(path: Path) -> Iterator[Callable[[], None]]:
+    """Put the lock file back unless what it locks was built: else all later builds would fail."""
+    before = path.read_bytes() if path.is_file() else None
+    built: list[bool] = []
+    try:
+        yield lambda: built.append(True)
+    finally:
+        if before is not None and not built and path.read_bytes() != before:
+            write_whole(path, before)
+
+
 def _series(options: commands.Options) -> str:
     """Return the one series that is asked for. Raises UsageError."""
     asked = (options.python or read_recipe(Path(options.recipe)).build.python).split()
     if len(asked) != 1 and options.python:
         raise UsageError("upgrade takes one series at a time", found=options.python)
-    version = Version(asked[0])
+    try:
+        version = Version(asked[0])
+    except InvalidVersion:
+        raise UsageError(f"{asked[0]!r} is no series of Python", expected="3.13") from None
     return f"{version.major}.{version.minor}"
 
 
@@ -99,6 +128,13 @@ def _request(options: commands.Options, series: str) -> Request:
     recipe = commands.completed(read_recipe(Path(options.recipe)), options)
     release = read_lock(recipe.root / "releases.lock").resolve(series)
     return commands.requested(options, recipe, release)
+
+
+def _locked(options: commands.Options, series: str) -> str:
+    """Return the newest release of a series that is locked already, "" if there is none."""
+    releases = read_lock(Path(options.recipe).resolve().parent / "releases.lock").releases
+    found = [one for one in releases if one.series == series]
+    return max(found, key=lambda one: one.parsed).version if found else ""
 
 
 def _runtimes(request: Request) -> tuple[Described, ...]:
@@ -133,7 +169,13 @@ def _set_aside(artifact: Described, place: Path) -> Described:
 
 def _artifact(request: Request) -> Described:
     version = request.release.version
-    return next(one for one in _runtimes(request) if one.data["release"]["version"] == version)
+    for one in _runtimes(request):
+        if one.data["release"]["version"] == version:
+            return one
+    raise CheckError(
+        f"there is no runtime artifact of {version} in {request.workspace.dist}",
+        remedy="another process may have removed it: run the same again",
+    )
 
 
 def _tested(

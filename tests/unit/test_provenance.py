@@ -197,6 +197,9 @@ def test_lock_that_pins_another_source(tmp_path: Path) -> None:
     )
     write(lock, entry.format("0" * 64))
     verify(tarball, lock=str(lock))
+    write(lock, entry.format("0" * 64).replace("3.13.15", "3.13.14"))
+    with pytest.raises(CheckError):
+        verify(tarball, lock=str(lock))
     write(lock, entry.format("5" * 64))
     with pytest.raises(CheckError) as caught:
         verify(tarball, lock=str(lock))
@@ -232,6 +235,17 @@ def test_manifest_of_an_older_version(tmp_path: Path) -> None:
     write(tmp_path / f"{NAME}.json", json.dumps(data))
     with pytest.raises(SourceError, match="does not tell what the provenance is compared with"):
         verify(tarball)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_another_file_beside_good_papers(tmp_path: Path, there: bool) -> None:
+    """The papers of one tarball vouch for no other one."""
+    good = published(tmp_path)
+    evil = good.with_name(f"{NAME}.tar.xz")
+    if there:
+        evil.write_bytes(b"evil")
+    with pytest.raises(UsageError, match=r"does not describe .*\.tar\.xz"):
+        verify(evil)
 
 
 def test_nothing_there(tmp_path: Path) -> None:

@@ -36,12 +36,12 @@ end_of_life = "2029-10"
 """
 
 
-def a_tarball(version: str, when: dt.datetime = MADE) -> bytes:
-    """Return a small source tarball."""
+def a_tarball(version: str, when: dt.datetime = MADE, told: str = "") -> bytes:
+    """Return a small source tarball, which tells its version as CPython's does."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:xz") as tar:
-        member = tarfile.TarInfo(f"Python-{version}/README.rst")
-        content = f"This is Python {version}\n".encode()
+        member = tarfile.TarInfo(f"Python-{version}/Include/patchlevel.h")
+        content = f'#define PY_VERSION      "{told or version}"\n'.encode()
         member.size, member.mtime = len(content), int(when.timestamp())
         tar.addfile(member, io.BytesIO(content))
     return stream.getvalue()
@@ -55,8 +55,12 @@ class Upstream:
     signer: Signer
     files: dict[str, bytes] = field(default_factory=dict)
     url: str = ""
+    silent: set[str] = field(default_factory=set)
 
     def answer(self, handler: Handler) -> None:
+        if handler.path in self.silent:
+            handler.reply(503, {})
+            return
         content = self.files.get(handler.path)
         handler.reply(200 if content is not None else 404, {}, content or b"")
 
@@ -195,6 +199,35 @@ def test_release_that_changed(upstream: Upstream) -> None:
     assert upstream.written == before
 
 
+def test_another_release_under_its_name(upstream: Upstream) -> None:
+    """A good signature of an older release is none of this one: a mirror cannot roll back."""
+    for content in (a_tarball("3.13.5"), a_tarball("3.13.18", told="3.13.5")):
+        upstream.release("3.13.18", content)
+        with pytest.raises(SourceError, match=r"what was fetched is not Python 3\.13\.18"):
+            upstream.lock(python="3.13.18", unverified=True)
+    assert upstream.written == LOCK
+
+
+def test_signature_that_is_kept_from_us(upstream: Upstream) -> None:
+    """A mirror that does not answer for the signature is not one that has none: it is told."""
+    upstream.release("3.13.18")
+    upstream.silent.add("/3.13.18/Python-3.13.18.tar.xz.asc")
+    (release,) = upstream.lock(python="3.13.18", unverified=True)
+    assert release.verified == "unverified"
+    assert "not looked for at" in release.proof
+    assert release.proof.count(".asc") == 1
+
+
+def test_weaker_proof_replaces_no_stronger_one(upstream: Upstream) -> None:
+    """What was verified by a signature stays so, though only less can be shown today."""
+    upstream.release("3.13.18")
+    upstream.lock(python="3.13.18")
+    before = upstream.written
+    del upstream.files["/3.13.18/Python-3.13.18.tar.xz.asc"]
+    upstream.lock(python="3.13.18", unverified=True)
+    assert upstream.written == before
+
+
 def test_wrong_clock(upstream: Upstream) -> None:
     """A day before what was locked, or before the newest file, is a wrong clock."""
     with pytest.raises(SourceError, match="clock is wrong: it says 2026-10-01"):
@@ -216,6 +249,8 @@ def test_unknown_versions(upstream: Upstream) -> None:
     """What is no version, a series that nobody knows, and a release that is nowhere are told."""
     with pytest.raises(UsageError, match="is not a Python version"):
         upstream.lock(python="three")
+    with pytest.raises(UsageError, match="neither a series nor a release"):
+        upstream.lock(python="3.13.18.1")
     with pytest.raises(SourceError, match=r"nothing is known of Python 3\.99"):
         upstream.lock(python="3.99")
     with pytest.raises(SourceError, match=r"no mirror has the source of Python 3\.13\.77"):

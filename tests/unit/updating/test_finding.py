@@ -84,17 +84,18 @@ def test_end_that_is_far() -> None:
 
 
 def test_packages_by_debians_order() -> None:
-    """The newest of all suites counts, and whether that is security's."""
+    """The newest of all suites counts; security if security's suite has any newer one."""
     have = {"libssl3": "3.0.19-1~deb12u2", "zlib1g": "1:1.2.13.dfsg-1", "libc6": "2.36-9"}
     suites = [
         ("bookworm", False, {"libssl3": "3.0.19-1~deb12u2", "zlib1g": "1:1.2.13.dfsg-1"}),
-        ("bookworm-updates", False, {"libc6": "2.36-9+deb12u10"}),
+        ("bookworm-updates", False, {"libc6": "2.36-9+deb12u10", "zlib1g": "1:1.2.14-1"}),
         ("bookworm-security", True, {"libssl3": "3.0.20-1~deb12u1", "libc6": "2.36-9+deb12u9"}),
     ]
     found = {one.name: one for one in finding.packages(have, suites)}
-    assert found.keys() == {"libssl3", "libc6"}
+    assert found.keys() == {"libssl3", "libc6", "zlib1g"}
+    assert not found["zlib1g"].security
     assert (found["libssl3"].newest, found["libssl3"].security) == ("3.0.20-1~deb12u1", True)
-    assert (found["libc6"].newest, found["libc6"].security) == ("2.36-9+deb12u10", False)
+    assert (found["libc6"].newest, found["libc6"].security) == ("2.36-9+deb12u10", True)
     assert found["libssl3"].reason == "it is in bookworm-security"
 
 

@@ -182,6 +182,24 @@ def test_offline(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     assert "is old: what came out since is not in it" in world.notes
 
 
+def test_what_cannot_be_looked_up(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """Up to date is said only where everything was looked up."""
+    with pytest.raises(SourceError, match="not everything could be looked up") as caught:
+        world.look(capsys)
+    assert caught.value.found == "missed: releases"
+
+
+def test_first_look_is_remembered(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """A look at which something could not be seen does not let it cool off anew."""
+    world.tell("3.13.18", "2026-11-01")
+    world.files["/d"] = json.dumps([{"name": "Python 3.13.18"}]).encode()
+    assert world.look(capsys) == 0
+    world.tell("3.13.15", "2026-08-05")
+    assert world.look(capsys, NOW + dt.timedelta(days=5)) == 0
+    world.files["/d"] = json.dumps([{"name": "Python 3.13.18"}]).encode()
+    assert world.look(capsys, NOW + dt.timedelta(days=14)) == 10
+
+
 def test_without_any_data(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     """What the lock tells is what there is, and that is said."""
     assert world.look(capsys, offline=True) == 0
