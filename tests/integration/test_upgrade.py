@@ -19,7 +19,8 @@ from contain_python.releases import Lock, Series
 def a_project(folder: Path) -> Toy:
     """Return a toy whose source stands in a directory mirror, and whose lock knows its series."""
     sources = '[download]\nmirrors = ["../sources"]'
-    toy = make_toy(folder, recipe={"[download]\nmirrors = []": sources})
+    header = {"Include/patchlevel.h": f'#define PY_VERSION "{version()}"\n'}
+    toy = make_toy(folder, files=header, recipe={"[download]\nmirrors = []": sources})
     (folder / "sources").mkdir()
     shutil.copyfile(toy.source, folder / "sources" / f"Python-{version()}.tar.xz")
     series = {lent().series: Series(newest=version(), end_of_life="2099-10")}
@@ -59,7 +60,7 @@ def test_first_artifact(upgraded: Toy) -> None:
     lock = tomllib.loads((upgraded.recipe.parent / "releases.lock").read_text())
     (release,) = lock["release"]
     assert (release["version"], release["verified"]) == (version(), "unverified")
-    note = (upgraded.dist / f"upgrade-{version()}-to-{version()}.md").read_text()
+    note = (upgraded.dist / f"upgrade-nothing-to-{version()}.md").read_text()
     assert note.startswith(f"# CPython {version()}\n")
     assert "unverified: no signature was found" in note
     assert "CPython's own tests: not run" in note
@@ -85,8 +86,13 @@ def test_papers_of_a_build(upgraded: Toy, kind: str) -> None:
     (bill,) = upgraded.dist.glob(f"*-{kind}.cdx.json")
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill.read_text()) is None
     (tarball,) = upgraded.dist.glob(f"*-{kind}.tar.gz")
-    done = invoke("verify-provenance", str(tarball))
-    assert "WRONG" not in done.stdout
+    lock = upgraded.recipe.parent / "releases.lock"
+    done = invoke("verify-provenance", str(tarball), "--lock", str(lock))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "as locked" in done.stdout
+    other = invoke("verify-provenance", str(tarball))
+    assert other.returncode == 6
+    assert "not pinned in releases.lock" in other.stdout
     assert "urn:contain-python:builder:unnamed" in done.stdout
 
 
