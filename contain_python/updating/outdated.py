@@ -88,7 +88,7 @@ def outdated(wanted: Wanted, console: Console, now: dt.datetime) -> int:
     status = max((one.code for one in found), default=0)
     if look.missed and not status:
         raise SourceError(
-            "not everything could be looked up, and what could be is up to date",
+            "not everything could be looked up, and of the rest nothing is due",
             found="missed: " + ", ".join(look.missed),
             remedy="see the notes above; --offline takes what was fetched last, and ends with 0",
         )
