@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -228,4 +229,5 @@ def _reason(problem: Exception) -> str:
     response = getattr(problem, "response", None)
     if response is not None:
         return f"answered {response.status_code} {response.reason or ''}".rstrip()
-    return root_cause(problem)
+    # Requests quotes the address that it was given, with a password that it may hold.
+    return re.sub(r"//[^/@\s]*@", "//", root_cause(problem))

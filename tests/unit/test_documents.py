@@ -117,3 +117,11 @@ def test_not_json() -> None:
     document = Document(name="a", url="http://a.test/x", fetched=NOW, content=b"<html>")
     with pytest.raises(SourceError, match=r"http://a\.test/x is not JSON"):
         document.json()
+
+
+@pytest.mark.parametrize("scheme", ["ftp", "https"])
+def test_passwords_are_not_told(scheme: str) -> None:
+    """A password in an address shows neither in what failed nor in why."""
+    with pytest.raises(SourceError) as caught:
+        get(f"{scheme}://user:s3cret@127.0.0.1:9/x", LIMITS, 100)
+    assert "s3cret" not in str(caught.value)
