@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class Pin:
-    """What `outdated` and `upgrade` leave as it is: a series or a tool, why, and until when."""
+    """What `outdated` never calls due: a series, a package, a tool; why, and until which day."""
 
     name: str
     why: str

@@ -23,10 +23,6 @@ class Signer:
         """Return a detached signature."""
         return bytes(sign(self.secret.signer(), content, mode=SignatureMode.DETACHED))
 
-    def clear(self, text: str) -> bytes:
-        """Return a text in the cleartext signature framework, as InRelease is."""
-        return bytes(sign(self.secret.signer(), text.encode(), mode=SignatureMode.CLEAR))
-
     def signers(self, folder: Path, series: str = "3.13") -> Signers:
         """Return a table by which this key signs a series."""
         return Signers(sigstore={}, exceptions={}, openpgp={series: (self.ring(folder),)})

@@ -70,11 +70,6 @@ def sigstore_identity(version: str) -> Identity:
     return table().identity(version)
 
 
-def openpgp_keys(series: str) -> tuple[Path, ...]:
-    """Return the key files of a series' signers. Raises SourceError if none is known."""
-    return table().keys(series)
-
-
 @cache
 def table() -> Signers:
     """Return the table that this tool carries."""

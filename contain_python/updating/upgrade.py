@@ -62,7 +62,8 @@ def upgrade(wanted: Wanted, options: commands.Options, console: Console, now: dt
             commands.build_python(options, console)
             keep()
         failure, told = _tested(wanted, options, console)
-        changes = _changes(request, aside, locked, told, place)
+        shelf = Shelf(folder=request.workspace.cache / "feeds", now=now)
+        changes = _changes(request, aside, locked, told, place, shelf)
     old = changes.since or "nothing"
     path = Path(wanted.note) if wanted.note else _note_path(request, old)
     write_whole(path, note_text(changes))
@@ -72,13 +73,12 @@ def upgrade(wanted: Wanted, options: commands.Options, console: Console, now: dt
         raise failure
 
 
-def _changes(
-    request: Request, aside: Described | None, locked: str, tests: str, place: Path
+def _changes(  # noqa: PLR0913, PLR0917  what is compared, and where
+    request: Request, aside: Described | None, locked: str, tests: str, place: Path, shelf: Shelf
 ) -> Changes:
     """Return what is different from the former artifact, or else from what was locked."""
     artifact, version = _artifact(request), request.release.version
     since = aside.data["release"]["version"] if aside else locked
-    shelf = Shelf(folder=request.workspace.cache / "feeds", now=dt.datetime.now(tz=dt.UTC))
     return Changes(
         artifact=artifact,
         before=_compared(aside, artifact, place) if aside else None,

@@ -11,7 +11,8 @@ import pytest
 
 from contain_python.errors import RecipeError, SourceError, ToolchainError
 from contain_python.locking import openpgp
-from contain_python.locking.signers import Signers, openpgp_keys
+from contain_python.locking.signers import Signers
+from contain_python.locking.signers import table as shipped
 
 DATA = Path(__file__).parents[2] / "data/openpgp"
 EXPIRED = "6A0C806D688617F04EA8065ACA421C1C50DD3496"
@@ -161,7 +162,7 @@ def test_real_signature_of_another_file() -> None:
 def test_key_that_is_another(tmp_path: Path) -> None:
     """A key file cannot be swapped: its name is the fingerprint."""
     swapped = tmp_path / f"{'0' * 40}.asc"
-    shutil.copy(openpgp_keys("3.13")[0], swapped)
+    shutil.copy(shipped().keys("3.13")[0], swapped)
     with pytest.raises(RecipeError, match="is another one"):
         openpgp.verify(SOURCE, b"", "3.13.5", table(p3_13=swapped))
 

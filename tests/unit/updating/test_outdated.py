@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from archives import Signer
 from artifacts import an_artifact
 from servers import Handler, serving
-from signing import Signer, a_signer
 from values import a_release, write
 
 from contain_python import apt_indexes
@@ -65,7 +65,7 @@ class World:
             f"Suite: {name}\nDate: Tue, 24 Nov 2026 08:00:00 UTC\n"
             f"SHA256:\n {digest} {len(index)} {place}\n"
         )
-        self.files[f"/dists/{name}/InRelease"] = self.key.clear(text)
+        self.files[f"/dists/{name}/InRelease"] = self.key.sign(text)
         self.files[f"/dists/{name}/{place}"] = index
 
     def look(
@@ -93,9 +93,9 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setattr(finding, "TOOLS", ())
-    made = World(tmp_path, a_signer())
+    made = World(tmp_path, Signer())
     with serving(made.answer) as server:
-        ring = made.key.ring(tmp_path / "ring")
+        ring = made.key.keyring(tmp_path)
         monkeypatch.setattr(apt_indexes, "keyrings", lambda: (ring,))
         monkeypatch.setattr(
             apt_indexes,
@@ -136,7 +136,7 @@ def test_package_of_security(world: World, capsys: pytest.CaptureFixture[str]) -
     assert world.look(capsys) == 11
     assert world.updates["libssl3"]["newest"] == "3.0.20-1"
     assert world.updates["libssl3"]["security"]
-    assert f"signed by {world.key.fingerprint}" in world.notes
+    assert f"signed by {world.key.public.fingerprint.upper()}" in world.notes
 
 
 def test_end_of_life_wins(world: World, capsys: pytest.CaptureFixture[str]) -> None:
