@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 from contain_python import making, regrtest, toolchain, tuning
+from contain_python.bundled import plan
 from contain_python.compilers import compiler_identity
 from contain_python.console import Console
 from contain_python.doctor import examine
@@ -29,6 +30,7 @@ from contain_python.model import (
     Release,
     SourceTree,
 )
+from contain_python.patching import patch_files
 from contain_python.pipeline import build
 from contain_python.process import cpu_count
 from contain_python.recipe import (
@@ -43,8 +45,9 @@ from contain_python.releases import Lock, read_lock
 from contain_python.report import show_artifacts, show_results, show_verdict
 from contain_python.request import Request
 from contain_python.rules import Rules
-from contain_python.stages import configure, unpack, verify
+from contain_python.stages import configure, verify
 from contain_python.structure import one_of, unstructure
+from contain_python.targets import adapted, find_zig, named, refuse_without_zig
 from contain_python.workspace import Workspace, default_cache
 
 
@@ -56,6 +59,8 @@ class Options:
     prefix: str = ""
     optimize: str = ""
     libpython: str = ""
+    linkage: str = ""
+    target: str = ""
     format: str = ""
     snapshot: str = ""
     base_image: str = ""
@@ -131,12 +136,14 @@ def refuse_needless_training(request: Request) -> None:
 def refuse_impossible(request: Request) -> None:
     """Raise UsageError for tuning that the release or the compiler cannot have."""
     recipe = request.recipe
+    plan.refuse_impossible(recipe, request.release)
     machine, compiler = configure.target_machine(recipe), compiler_identity(recipe)
     tuning.refuse_impossible(recipe, request.release, machine, compiler)
 
 
 def completed(recipe: Recipe, options: Options) -> Recipe:
     """Return the recipe with the command line's choices in it. Raises UsageError."""
+    find_zig()
     recipe = overridden(recipe, options.set)
     build_table, pack = recipe.build, recipe.pack
     if options.prefix:
@@ -148,6 +155,13 @@ def completed(recipe: Recipe, options: Options) -> Recipe:
     if options.libpython:
         linkage = one_of("--libpython", options.libpython, ("static", "both"))
         build_table = replace(build_table, libpython=linkage)
+    if options.linkage:
+        kind = one_of("--linkage", options.linkage, ("system", "bundled"))
+        build_table = replace(build_table, linkage=kind)
+    if options.target:
+        build_table = replace(build_table, target=named(options.target))
+        if not options.linkage:
+            build_table = replace(build_table, linkage="bundled")
     if options.snapshot:
         build_table = replace(build_table, snapshot=options.snapshot)
     if options.base_image:
@@ -155,7 +169,7 @@ def completed(recipe: Recipe, options: Options) -> Recipe:
     if options.format:
         chosen_format: Format = one_of("--format", options.format, get_args(Format))
         pack = replace(pack, format=chosen_format)
-    return replace(recipe, build=build_table, pack=pack)
+    return adapted(replace(recipe, build=build_table, pack=pack))
 
 
 def chosen(lock: Lock, recipe: Recipe, options: Options) -> Release:
@@ -197,6 +211,7 @@ def job_count(text: str) -> int:
 
 def prepare(request: Request, console: Console, *, install: bool) -> None:
     """Find every missing tool and header now, not after an hour. Raises ToolchainError."""
+    refuse_without_zig(request.recipe)
     if install:
         log = request.workspace.log("install-deps")
         installed = toolchain.install_deps(
@@ -222,7 +237,7 @@ def show_plan(request: Request, console: Console) -> None:
             candidate.shown
             for candidate in candidates(recipe.download.mirrors, release, recipe.root)
         ],
-        "patches": [patch.name for patch in unpack.patch_files(recipe.root / "patches", release)],
+        "patches": [patch.name for patch in patch_files(recipe.root / "patches" / release.series)],
         "configure": list(configure.configure_argv(recipe, tree, machine)),
         "make": list(making.make_argv(request.jobs)),
         "prefix": recipe.build.prefix,

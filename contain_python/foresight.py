@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from contain_python import prefixes
+from contain_python.bundled.plan import is_bundled
 from contain_python.inputs import KEPT, STAGES, BuildInputs
 from contain_python.keeping import Difference, Keeper
 from contain_python.model import Packed
@@ -47,7 +48,9 @@ class _View:
     def of(self, stage: str) -> Foreseen:
         if stage == "download":
             return Foreseen(stage=stage, does="run", why="each time: the source is hashed again")
-        if stage in ("configure", "train", "make") and self._is_skipped(stage):
+        if stage == "libraries" and not is_bundled(self._request.recipe):
+            return Foreseen(stage=stage, does="keep", why="the distribution's are linked")
+        if stage in ("libraries", "configure", "train", "make") and self._is_skipped(stage):
             where = "in the cache" if self._restores else "installed"
             return Foreseen(stage=stage, does="keep", why=f"not needed: the prefix is {where}")
         if stage == "train":

@@ -6,6 +6,8 @@ import functools
 from collections.abc import Callable
 
 from contain_python import bolting, compilers, making, profiles, toolchain, tuning
+from contain_python.bundled import plan
+from contain_python.bundled.building import Toolchain
 from contain_python.files import sha256
 from contain_python.keeping import Inputs, code_of, digest, tool_fingerprint
 from contain_python.model import (
@@ -13,6 +15,7 @@ from contain_python.model import (
     AppliedPatch,
     Archives,
     BuiltTree,
+    Bundle,
     ConfiguredTree,
     Flavours,
     Packed,
@@ -23,6 +26,7 @@ from contain_python.model import (
     Stripped,
     Verified,
 )
+from contain_python.patching import patch_files
 from contain_python.request import Request
 from contain_python.sbom.place import PLACE
 from contain_python.stages import configure, install, make, train, unpack
@@ -31,6 +35,7 @@ from contain_python.tars import compressors
 STAGES = (
     "download",
     "unpack",
+    "libraries",
     "configure",
     "train",
     "make",
@@ -48,6 +53,7 @@ STAGES = (
 #: The value and the files (in the workspace) that a stage leaves, where it is kept at all.
 KEPT: dict[str, tuple[type, tuple[str, ...]]] = {
     "unpack": (SourceTree, ("source",)),
+    "libraries": (Bundle, ("libraries",)),
     "configure": (ConfiguredTree, ("source/Makefile",)),
     "make": (BuiltTree, ("source/python",)),
     "install": (Prefix, ("install",)),
@@ -62,7 +68,7 @@ KEPT: dict[str, tuple[type, tuple[str, ...]]] = {
 }
 
 #: The stages whose result is an installed prefix: what the cache keeps of them depends on these.
-COMPILED = ("unpack", "configure", "make", "install")
+COMPILED = ("unpack", "libraries", "configure", "make", "install")
 
 
 class BuildInputs:
@@ -115,6 +121,17 @@ class BuildInputs:
         return configure.target_machine(self.request.recipe)
 
     @functools.cached_property
+    def libraries(self) -> dict[str, str]:
+        """Return what goes into the bundled libraries: the key of each, by name."""
+        recipe = self.request.recipe
+        return plan.keys_of(recipe, self.request.release, self.toolchain, self.compiler)
+
+    @functools.cached_property
+    def toolchain(self) -> Toolchain:
+        """Return what compiles the bundled libraries."""
+        return plan.toolchain(self.request.recipe, self.machine)
+
+    @functools.cached_property
     def packages(self) -> tuple[str, ...]:
         """Return the distribution packages that the build uses, as "name=version"."""
         return toolchain.build_packages(self.request.recipe, self.request.release)
@@ -131,12 +148,14 @@ class BuildInputs:
         root = request.workspace.place("source")
         tree = SourceTree(release=request.release, root=root, epoch=0, patches=())
         line = configure.configure_argv(request.recipe, tree, self.machine)
-        return tuple(word.replace(str(root), request.release.source_name) for word in line)
+        here = str(request.workspace.root)
+        named = (word.replace(str(root), request.release.source_name) for word in line)
+        return tuple(word.replace(here, "/usr/src") for word in named)
 
     @functools.cached_property
     def patches(self) -> tuple[AppliedPatch, ...]:
         """Return the patches that will be applied."""
-        found = unpack.patch_files(self.request.patches, self.request.release)
+        found = patch_files(self.request.patches / self.request.release.series)
         return tuple(
             AppliedPatch(name=f"{path.parent.name}/{path.name}", sha256=sha256(path))
             for path in found
@@ -147,6 +166,7 @@ class BuildInputs:
         recipe = self.request.recipe
         return {
             "unpack": lambda: {**self._source(), "workspace": str(self.request.workspace.root)},
+            "libraries": lambda: self.libraries,
             "configure": self._configure,
             "make": self._make,
             "install": lambda: {

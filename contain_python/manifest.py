@@ -8,6 +8,8 @@ import tarfile
 from typing import Any
 
 from contain_python import __version__, toolchain
+from contain_python.bundled.plan import libraries_of
+from contain_python.bundled.table import Library
 from contain_python.distribution import os_release
 from contain_python.keeping import tool_fingerprint
 from contain_python.ledger import by_rule, read_changes
@@ -55,6 +57,7 @@ def manifest_text(
         "distribution": _distribution(),
         "packages": toolchain.build_packages(recipe, prefix.release),
         "profile": _profile(prefix),
+        "bundled": [_bundled(library) for library in libraries_of(recipe, prefix.release)],
         "recipe": _recipe(recipe),
         "compressors": compressors(),
         **beside,
@@ -79,6 +82,10 @@ def _distribution() -> dict[str, str]:
     system = os_release()
     names = {"id": "ID", "version": "VERSION_ID", "codename": "VERSION_CODENAME"}
     return {name: system.get(key, "") for name, key in names.items()}
+
+
+def _bundled(library: Library) -> dict[str, str]:
+    return {"name": library.name, "version": library.version, "sha256": library.sha256}
 
 
 def _profile(prefix: Prefix) -> dict[str, Any] | None:
@@ -119,7 +126,15 @@ def _release(prefix: Prefix) -> dict[str, Any]:
 
 
 def _neutral(command: tuple[str, ...], prefix: Prefix) -> list[str]:
-    return [word.replace(str(prefix.source.root), prefix.release.source_name) for word in command]
+    # Bundled libraries stand beside the source.
+    places = {
+        str(prefix.source.root): prefix.release.source_name,
+        str(prefix.source.root.parent): "/usr/src",
+    }
+    words = list(command)
+    for place, name in places.items():
+        words = [word.replace(place, name) for word in words]
+    return words
 
 
 def file_rows(item: Archive) -> list[dict[str, Any]]:

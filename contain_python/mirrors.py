@@ -55,6 +55,30 @@ def candidates(
     return list(dict.fromkeys(found))
 
 
+def library_candidates(
+    mirrors: tuple[str, ...],
+    url: str,
+    pool: str,
+    root: Path,
+    bases: Bases | None = None,
+) -> list[Candidate]:
+    """Return the places to try for a library's source, in order.
+
+    `url` is upstream's file, `pool` the one below a Debian archive's pool/main; either may be "".
+    Raises RecipeError for an odd mirror.
+    """
+    names = tuple(unquote(place.rpartition("/")[2]) for place in (url, pool) if place)
+    found: list[Candidate] = []
+    for mirror in mirrors:
+        if mirror == "upstream:":
+            found += [Candidate(url=url)] if url else []
+        elif mirror == "apt:":
+            found += [_below_pool(base, pool) for base in (bases or apt_bases)()] if pool else []
+        else:
+            found.append(_of_mirror(mirror, names, names[0], root))
+    return list(dict.fromkeys(found))
+
+
 def without_password(url: str) -> str:
     """Return a URL without user name and password."""
     parts = urlsplit(url)
@@ -71,15 +95,20 @@ def orig_name(release: Release) -> str:
 
 
 def _in_mirror(mirror: str, release: Release, root: Path) -> Candidate:
+    place = f"{release.parsed.base_version}/{release.filename}"
+    return _of_mirror(mirror, (release.filename, place, orig_name(release)), place, root)
+
+
+def _of_mirror(mirror: str, names: tuple[str, ...], place: str, root: Path) -> Candidate:
+    """Return where a server has a file, at `place`, or a directory, by one of `names`."""
     scheme = _SCHEME.match(mirror)
     kind = scheme[1].lower() if scheme else "directory"
     if kind in ("http", "https") and urlsplit(mirror).hostname:
-        place = f"{release.parsed.base_version}/{release.filename}"
         return Candidate(url=f"{mirror.rstrip('/')}/{quote(place)}")
     if kind == "file":
-        return _in_directory(root / _file_path(mirror), release)
+        return _in_directory(root / _file_path(mirror), names)
     if kind == "directory" and mirror:
-        return _in_directory(root / mirror, release)
+        return _in_directory(root / mirror, names)
     raise RecipeError(
         f"the mirror {mirror!r} cannot be used",
         expected="an http or https URL, apt:, a file: URL, or a directory",
@@ -87,20 +116,19 @@ def _in_mirror(mirror: str, release: Release, root: Path) -> Candidate:
     )
 
 
-def _in_directory(directory: Path, release: Release) -> Candidate:
-    names = (
-        release.filename,
-        f"{release.parsed.base_version}/{release.filename}",
-        orig_name(release),
-    )
+def _in_directory(directory: Path, names: tuple[str, ...]) -> Candidate:
     there = next((name for name in names if (directory / name).is_file()), names[0])
     return Candidate(path=directory / there, looked_for=names)
 
 
 def _in_pool(base: str, release: Release) -> Candidate:
+    return _below_pool(base, f"p/python{release.series}/{orig_name(release)}")
+
+
+def _below_pool(base: str, path: str) -> Candidate:
     # Debian's security archive keeps its pool one level further down.
     folder = "pool/updates/main" if base.rstrip("/").endswith("-security") else "pool/main"
-    place = f"{folder}/p/python{release.series}/{orig_name(release)}"
+    place = f"{folder}/{path}"
     if base.startswith("file:"):
         return Candidate(path=_file_path(base) / place, looked_for=(place,))
     return Candidate(url=f"{base.rstrip('/')}/{quote(place)}")

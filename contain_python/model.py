@@ -89,6 +89,14 @@ class SourceTree:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """The directory of the bundled libraries, with their headers and licences, and their names."""
+
+    root: Path
+    libraries: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ConfiguredTree:
     """A source tree that `./configure` accepted.
 

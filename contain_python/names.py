@@ -6,6 +6,7 @@ from pathlib import Path
 
 from contain_python.model import Flavours
 from contain_python.recipe import Recipe
+from contain_python.targets import target_of
 from contain_python.workspace import Workspace
 
 #: Endings of what stands beside a tarball.
@@ -22,6 +23,11 @@ def artifact_name(recipe: Recipe, flavours: Flavours, kind: str) -> str:
     if recipe.tuning.cpu:
         # Told in the name: it runs on some machines of the architecture only.
         architecture += f"_{recipe.tuning.cpu.rpartition('-')[2]}"
+    target = target_of(recipe)
+    if target:
+        architecture += f"-{target.ending}"
+    elif recipe.build.linkage == "bundled":
+        architecture += "-bundled"
     return f"python-{version}-linux-{architecture}-{kind}"
 
 

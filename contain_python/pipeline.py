@@ -10,6 +10,7 @@ from pathlib import Path
 
 from contain_python import budget, prefixes, profiles
 from contain_python.artifacts import files_of
+from contain_python.bundled.plan import is_bundled
 from contain_python.checks.modules import public_modules
 from contain_python.console import Console
 from contain_python.files import remove_tree
@@ -21,6 +22,7 @@ from contain_python.model import (
     Archives,
     Artifact,
     BuiltTree,
+    Bundle,
     CheckResult,
     ConfiguredTree,
     FlavourName,
@@ -45,6 +47,7 @@ from contain_python.stages import (
     configure,
     download,
     install,
+    libraries,
     make,
     pack,
     prune,
@@ -92,11 +95,14 @@ def stages_of(request: Request, steps: Steps) -> Iterator[str]:
     with ExitStack() as held:
         before = _compiled_before(request, steps, held)
         if before:
-            for stage in ("configure", "train", "make"):
+            for stage in ("libraries", "configure", "train", "make"):
                 steps.skip(stage, before.why)
                 yield stage
             installed = steps.keep("install", Prefix, before.restore)
         else:
+            _libraries(request, steps)
+            yield "libraries"
+
             # Only configure, whose stamp goes first, may follow a make that began here.
             if was_begun(tree.root) and steps.kept("make") is None:
                 steps.forget("configure")
@@ -255,6 +261,25 @@ def bring_source(request: Request, console: Console) -> SourceArchive:
         progress=console.progress,
         note=console.note,
     )
+
+
+def _libraries(request: Request, steps: Steps) -> None:
+    """Build the bundled libraries, of which configure knows the place; none with the system's."""
+    if not is_bundled(request.recipe):
+        steps.skip("libraries", "the distribution's are linked")
+        return
+    here = libraries.Circumstances(
+        recipe=request.recipe,
+        workspace=request.workspace,
+        tools=steps.inputs.toolchain,
+        jobs=request.jobs,
+        offline=request.offline,
+        progress=steps.console.progress,
+        note=steps.console.note,
+        on_line=steps.console.line,
+    )
+    keys = steps.inputs.libraries
+    steps.keep("libraries", Bundle, lambda: libraries.libraries(request.release, keys, here))
 
 
 def _pristine(request: Request, source: SourceArchive, tree: SourceTree) -> SourceTree:

@@ -9,22 +9,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import zstandard
-
 from contain_python.errors import SourceError
 from contain_python.extraction import extract
 from contain_python.files import whole_directory
 from contain_python.model import Prefix
 from contain_python.store import Entry, Store
 from contain_python.structure import structure, unstructure
-from contain_python.tars import add_tree
+from contain_python.tars import add_tree, quickly_packed
 from contain_python.workspace import Workspace
 
 _ENDING = ".prefix.tar.zst"
 _VALUE = "prefix.json"
 _TREE = "tree"
-#: Quick rather than small: a cache is read more often than it is carried about.
-_LEVEL = 3
 
 
 def store_of(cache: Path) -> Store:
@@ -34,20 +30,17 @@ def store_of(cache: Path) -> Store:
 
 def keep(cache: Path, key: str, prefix: Prefix, note: Callable[[str], None]) -> None:
     """Put an installed prefix into the cache. Raises PackError if the disk refuses."""
-    buffer = io.BytesIO()
-    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
-    with (
-        compressor.stream_writer(buffer, closefd=False) as stream,
-        tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as tar,
-    ):
+
+    def fill(tar: tarfile.TarFile) -> None:
         value = json.dumps(unstructure(prefix)).encode()
         member = tarfile.TarInfo(_VALUE)
         member.size = len(value)
         tar.addfile(member, io.BytesIO(value))
         add_tree(tar, prefix.root, _TREE, prefix.source.epoch)
+
     machine = prefix.built.configured.machine.split("-", maxsplit=1)[0]
     what = f"python-{prefix.release.version}-linux-{machine}"
-    entry = store_of(cache).put(what, key, buffer.getvalue())
+    entry = store_of(cache).put(what, key, quickly_packed(fill))
     note(f"kept in the cache as {entry.path.name}")
 
 

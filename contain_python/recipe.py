@@ -31,12 +31,18 @@ _SHARED = ("/usr", "/bin", "/lib", "/lib64", "/sbin", "/etc", "/opt", "/var")
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """`[build]`: what is built, where it will live, and how it is optimised."""
+    """`[build]`: what is built, where it will live, and how it is optimised.
+
+    With `linkage` "bundled" the libraries of libraries.toml are inside; `target` names the system
+    that it is built for ("" for this machine's).
+    """
 
     python: str = "3.13"
     prefix: str = "/opt/myorg/python"
     optimize: Optimize = "pgo+lto"
     libpython: Literal["static", "both"] = "static"
+    linkage: Literal["system", "bundled"] = "system"
+    target: str = ""
     snapshot: str = ""
 
 
@@ -85,6 +91,13 @@ class Download:
     idle_seconds: float = 30.0
     total_seconds: float = 900.0
     redirects: int = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Libraries:
+    """`[libraries]`: where the sources of bundled libraries are had, in order of preference."""
+
+    mirrors: tuple[str, ...] = ("upstream:", "apt:")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +238,7 @@ class Recipe:
     tuning: Tuning = field(default_factory=Tuning)
     modules: Modules = field(default_factory=Modules)
     download: Download = field(default_factory=Download)
+    libraries: Libraries = field(default_factory=Libraries)
     strip: Strip = field(default_factory=Strip)
     prune: tuple[Rule, ...] = ()
     verify: Verify = field(default_factory=Verify)

@@ -144,6 +144,9 @@ def _outside(root: Path, facts: dict[Path, ElfFacts]) -> list[str]:
 
 
 def _package(soname: str, compiler: str) -> str | None:
+    if compiler.startswith("zig "):
+        # It compiles for other systems, of whose packages this machine knows nothing.
+        return None
     found = process.output([compiler, f"-print-file-name={soname}"]).strip()
     return distribution_package_of(Path(found)) if found.startswith("/") else None
 

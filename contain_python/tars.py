@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import tarfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import zstandard
 
 from contain_python.files import sorted_entries
+
+#: A cache is read more often than it is carried about.
+_QUICK = 3
 
 
 def add_tree(tar: tarfile.TarFile, root: Path, inside: str, epoch: int) -> None:
@@ -39,6 +44,18 @@ def _add(tar: tarfile.TarFile, path: Path, name: str, epoch: int) -> None:
         member.size = path.stat().st_size
         with path.open("rb") as content:
             tar.addfile(member, content)
+
+
+def quickly_packed(fill: Callable[[tarfile.TarFile], None]) -> bytes:
+    """Return a tar, filled by the caller, as .zst: quick rather than small, for a cache."""
+    buffer = io.BytesIO()
+    compressor = zstandard.ZstdCompressor(level=_QUICK, write_checksum=True)
+    with (
+        compressor.stream_writer(buffer, closefd=False) as stream,
+        tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        fill(tar)
+    return buffer.getvalue()
 
 
 def compressors() -> tuple[str, ...]:

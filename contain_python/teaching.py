@@ -7,6 +7,8 @@ HELP = {
     "prefix": "where it will live (the finished tree can be moved anywhere)",
     "optimize": "none, lto, pgo or pgo+lto",
     "libpython": "static (inside the executable) or both (libpython3.x.so as well)",
+    "linkage": "system (the distribution's libraries) or bundled (our own, inside)",
+    "target": "for which Linux, libraries inside: x86_64-linux-gnu.2.17, x86_64-linux-musl, …",
     "format": "compression of the tarballs: zst, xz or gz",
     "snapshot": "the archive snapshot that this machine's packages are from, for the manifest",
     "base-image": "the image that this runs in, NAME@sha256:…, for the provenance",

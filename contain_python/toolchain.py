@@ -81,6 +81,7 @@ class Table:
     tools: tuple[ToolEntry, ...]
     libraries: tuple[LibraryEntry, ...]
     tests: tuple[ToolEntry, ...]
+    bundling: tuple[ToolEntry, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,13 +125,17 @@ def table() -> Table:
 def needs(recipe: Recipe, release: Release, extra: Sequence[Extra] = ()) -> tuple[Need, ...]:
     """Return everything that building a release by a recipe needs, `extra` groups included."""
     tools = [*_tools_here(), *(table().tests if "tests" in extra else ())]
+    bundled = recipe.build.linkage == "bundled"
     libraries = [
-        _library_need(recipe, entry) for entry in table().libraries if entry.admits(release)
+        _library_need(recipe, entry)
+        for entry in table().libraries
+        if entry.admits(release) and not (bundled and entry.modules)
     ]
     return (
         _compiler_need(recipe.compiler.cc, "the recipe's C compiler"),
         _compiler_need(recipe.compiler.cxx, "the recipe's C++ compiler"),
         *_tuning_needs(recipe),
+        *_bundling_needs(recipe),
         *(_tool_need(entry) for entry in tools),
         *(need for need in libraries if need),
     )
@@ -141,6 +146,12 @@ def _tuning_needs(recipe: Recipe) -> Iterator[Need]:
         yield _compiler_need(program, "reorders the interpreter (tuning.bolt)")
     if recipe.tuning.jit != "no":
         yield _compiler_need(tuning.JIT_COMPILER, "compiles the JIT's templates (tuning.jit)")
+
+
+def _bundling_needs(recipe: Recipe) -> Iterator[Need]:
+    if recipe.build.linkage == "bundled":
+        yield _compiler_need("gcc", "compiles the helpers of bundled libraries")
+        yield from (_tool_need(entry) for entry in table().bundling)
 
 
 def _tools_here() -> list[ToolEntry]:

@@ -116,7 +116,9 @@ def _component(row: Node) -> Component | None:
     if row.text("cpe").startswith(_CPYTHON_CPE) or text.startswith("pkg:generic/python@"):
         return _checked(cpython(version or _purl(row).version or ""))
     if origin == "vendored":
-        return _checked(_vendored(name, version, text))
+        return _checked(_compiled_in(name, version, text, "vendored"))
+    if origin == "bundled":
+        return _checked(_compiled_in(name, version, text, "bundled"))
     if not text:
         return None
     return _checked(_packaged(name, version, _purl(row), origin))
@@ -129,14 +131,15 @@ def _purl(row: Node) -> PackageURL:
         raise row.at("purl").wrong("a package URL") from problem
 
 
-def _vendored(name: str, version: str, purl: str) -> Component:
+def _compiled_in(name: str, version: str, purl: str, origin: Origin) -> Component:
+    """Return what is inside the interpreter, from CPython's sources or from libraries.toml."""
     known = names()
     why = "" if name in known.sources else known.unknown.get(name, "no database is known for it")
     return Component(
         name=name,
         version=version,
         purl=purl,
-        origin="vendored",
+        origin=origin,
         subject="" if why else f"vendored:{name}",
         judged=version,
         why_not=why,

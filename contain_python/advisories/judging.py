@@ -201,6 +201,17 @@ def _vendored(component: Component, span: Span, fixed: str, known: Known) -> tup
     )
 
 
+def _bundled(component: Component, span: Span, fixed: str, known: Known) -> tuple[bool, str]:
+    del known
+    if not fixed and not span.last:
+        return False, f"no {component.name} is known that has the fix"
+    which = f"{component.name} {fixed}" if fixed else f"a {component.name} after {span.last}"
+    return True, (
+        f"{which} has the fix: pin it in libraries.toml, or patch it in patches/libraries/"
+        f"{component.name}/, and build again"
+    )
+
+
 def _wheel(component: Component, span: Span, fixed: str, known: Known) -> tuple[bool, str]:
     del known
     name = component.subject.partition(":")[2]
@@ -222,6 +233,7 @@ _REMEDIES = {
     "cpython": _cpython,
     "linked": _linked,
     "vendored": _vendored,
+    "bundled": _bundled,
     "wheel": _wheel,
     "other": _other,
 }

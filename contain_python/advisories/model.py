@@ -14,7 +14,7 @@ from packaging.version import InvalidVersion, Version
 from contain_python.documents import Document
 from contain_python.errors import ContainError
 
-Origin = Literal["cpython", "vendored", "linked", "wheel", "other"]
+Origin = Literal["cpython", "vendored", "bundled", "linked", "wheel", "other"]
 State = Literal["affected", "not_affected", "under_investigation"]
 
 #: How versions are ordered: as PEP 440 says, or as Debian does, which takes any upstream's too.

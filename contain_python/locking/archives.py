@@ -1,4 +1,4 @@
-"""Source packages of CPython in the signed indexes of this machine's APT archives."""
+"""Source packages in the signed indexes of this machine's APT archives."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _CODENAMES = ("bookworm", "trixie", "forky", "sid", "bullseye")
 
 
 def archived(
-    package: str, shelf: Shelf, note: Note, *, offline: bool
+    packages: set[str], shelf: Shelf, note: Note, *, offline: bool
 ) -> Iterator[tuple[Suite, Source]]:
-    """Yield a source package of each suite that has it; a suite that cannot be read is noted."""
+    """Yield some source packages of each suite that has them; one that cannot be read is noted."""
     trusted = apt_indexes.keyrings()
     for codename in _CODENAMES:
         for base, name in apt_indexes.bases_and_suites(codename):
@@ -27,7 +27,7 @@ def archived(
                 if suite is None:
                     continue
                 found = apt_indexes.sources(
-                    suite, shelf, {package}, offline=offline, progress=_quietly
+                    suite, shelf, packages, offline=offline, progress=_quietly
                 )
             except ContainError as problem:
                 note(f"{problem.what}: {problem.found}")
@@ -42,7 +42,7 @@ def _quietly(_: str) -> None:
 
 def upstream_versions(series: str, shelf: Shelf, note: Note, *, offline: bool) -> tuple[str, ...]:
     """Return the versions of a series that the archives list, as upstream spells them."""
-    found = archived(f"python{series}", shelf, note, offline=offline)
+    found = archived({f"python{series}"}, shelf, note, offline=offline)
     return tuple(dict.fromkeys(upstream_version(source) for _, source in found))
 
 

@@ -112,7 +112,7 @@ def _in_archive(
 ) -> Proof | None:
     """Return the proof that a signed index of the machine's APT archive lists this very file."""
     digest = sha256(tarball)
-    for suite, source in archived(f"python{release.series}", shelf, note, offline=offline):
+    for suite, source in archived({f"python{release.series}"}, shelf, note, offline=offline):
         orig = source.orig
         if orig and orig.sha256 == digest and upstream_version(source) == release.version:
             return Proof(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-Origin = Literal["cpython", "vendored", "linked", "wheel"]
+Origin = Literal["cpython", "vendored", "bundled", "linked", "wheel"]
 
 
 @dataclass(frozen=True, kw_only=True)

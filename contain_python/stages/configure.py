@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 from packaging.version import Version
 
-from contain_python import process, tuning
+from contain_python import process, targets, tuning
+from contain_python.bundled import plan
 from contain_python.compilers import compiler_identity
 from contain_python.errors import ToolchainError
 from contain_python.extensions import promised, refuse_missing
+from contain_python.hardening import ARCHITECTURE_CFLAGS, HARDENING_CFLAGS, HARDENING_LDFLAGS
 from contain_python.model import ConfiguredTree, Progress, SourceTree
 from contain_python.process import Line
 from contain_python.recipe import Recipe
 from contain_python.workspace import Workspace
-
-#: Hardening of the interpreter and its own extension modules (docs/explanation.md).
-HARDENING_CFLAGS = (
-    "-fstack-protector-strong",
-    "-fstack-clash-protection",
-    "-U_FORTIFY_SOURCE",
-    "-D_FORTIFY_SOURCE=2",
-)
-HARDENING_LDFLAGS = ("-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack")
-ARCHITECTURE_CFLAGS = {
-    "x86_64": ("-fcf-protection=full", "-fno-omit-frame-pointer", "-mno-omit-leaf-frame-pointer"),
-    "aarch64": ("-mbranch-protection=standard", "-fno-omit-frame-pointer"),
-}
 
 #: How many lines configure prints, for its progress (measured: 3.11 903, 3.13 782, 3.14 816).
 _LINES = 786
@@ -41,6 +31,9 @@ _STATE = re.compile(r"checking for stdlib extension module (\S+)\.\.\. (\S+)")
 
 def target_machine(recipe: Recipe) -> str:
     """Return what the compiler compiles for, such as x86_64-linux-gnu. Raises ToolchainError."""
+    target = targets.target_of(recipe)
+    if target:
+        return target.machine
     return process.output([recipe.compiler.cc, "-dumpmachine"], error=ToolchainError).strip()
 
 
@@ -68,10 +61,16 @@ def configure_argv(recipe: Recipe, tree: SourceTree, machine: str) -> tuple[str,
     return (
         *options,
         *tuning.configure_options(recipe),
+        *plan.configure_options(recipe, tree.release, libraries_of(tree)),
         *recipe.compiler.configure,
         *disabled,
         *_variables(recipe, tree, machine),
     )
+
+
+def libraries_of(tree: SourceTree) -> Path:
+    """Return where the bundled libraries of a tree are: beside it, in the same workspace."""
+    return tree.root.with_name("libraries")
 
 
 def _variables(recipe: Recipe, tree: SourceTree, machine: str) -> tuple[str, ...]:
@@ -80,16 +79,19 @@ def _variables(recipe: Recipe, tree: SourceTree, machine: str) -> tuple[str, ...
     shared = recipe.build.libpython == "both" or tree.release.parsed < Version("3.12")
     position = "-fPIC" if shared else "-fPIE"
     # Where it was built must reach no debug information; LTO writes its own when it links.
-    neutral = (
+    neutral: tuple[str, ...] = (
         "-gno-record-gcc-switches",
         f"-ffile-prefix-map={tree.root}={tree.release.source_name}",
     )
+    if plan.is_bundled(recipe):
+        neutral += (f"-ffile-prefix-map={libraries_of(tree)}={plan.NEUTRAL}",)
     cflags = (
         *HARDENING_CFLAGS,
         *ARCHITECTURE_CFLAGS.get(architecture, ()),
         position,
         *neutral,
         *tuning.cflags(recipe),
+        *targets.cflags(recipe),
         *recipe.compiler.cflags,
     )
     ldflags = (
@@ -102,6 +104,7 @@ def _variables(recipe: Recipe, tree: SourceTree, machine: str) -> tuple[str, ...
         *tuning.last_ldflags(recipe),
     )
     return (
+        *targets.variables(recipe, tree.root.parent),
         f"CC={recipe.compiler.cc}",
         f"CXX={recipe.compiler.cxx}",
         f"CFLAGS_NODIST={' '.join(cflags)}",
@@ -120,6 +123,7 @@ def configure(
     """Configure the tree. Raises CompileError, or ToolchainError if modules would be missing."""
     machine = target_machine(recipe)
     command = configure_argv(recipe, tree, machine)
+    targets.write_tools(recipe, workspace.root)
     states: dict[str, str] = {}
     lines = 0
 

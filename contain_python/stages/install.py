@@ -8,6 +8,8 @@ import stat
 from pathlib import Path
 
 from contain_python import process
+from contain_python.bundled.building import LICENCES
+from contain_python.bundled.place import PLACE
 from contain_python.files import remove_tree, sorted_entries, whole_directory
 from contain_python.model import BuiltTree, Prefix
 from contain_python.process import Line
@@ -24,6 +26,7 @@ def install(recipe: Recipe, workspace: Workspace, tree: BuiltTree, on_line: Line
         if recipe.build.libpython == "both":
             _install_shared_library(tree, root)
         _install_pip(workspace, tree, root)
+        _install_licences(workspace.place("libraries") / LICENCES, root)
         (root / "bin" / "python").symlink_to("python3")
         _link_version(tree, root)
         _normalise(root)
@@ -58,6 +61,12 @@ def _install_pip(workspace: Workspace, tree: BuiltTree, root: Path) -> None:
         log=workspace.log("install"),
         environment=_environment(tree),
     )
+
+
+def _install_licences(licences: Path, root: Path) -> None:
+    """Take along the licences of the bundled libraries, if there are any."""
+    if licences.is_dir():
+        shutil.copytree(licences, root / PLACE)
 
 
 def _link_version(tree: BuiltTree, root: Path) -> None:

@@ -104,7 +104,9 @@ class _Rewriter:
             self.ledger.changed(self.root, path, rule, _WHY[rule], before.st_size)
 
     def _neutral(self, text: str) -> str:
-        return text.replace(self.build, self.source_name)
+        text = text.replace(self.build, self.source_name)
+        # Bundled libraries were beside the source.
+        return text.replace(str(Path(self.build).parent), "/usr/src")
 
     def _derived(self, text: str, expression: str) -> str:
         return expression.join(split_at_prefix(text, self.prefix))

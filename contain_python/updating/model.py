@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["release", "series", "package", "image", "tool"]
+Kind = Literal["release", "series", "package", "library", "image", "tool"]
 
 #: Exit codes (docs/exit-codes.md); the highest that is due wins.
 UP_TO_DATE, UPDATES, SECURITY, END_OF_LIFE = 0, 10, 11, 12

@@ -11,10 +11,12 @@ from pathlib import Path
 from contain_python import apt_indexes
 from contain_python.advisories.sources import cpython_advisories
 from contain_python.available import read_news
+from contain_python.bundled.table import read_libraries
 from contain_python.console import Console
 from contain_python.documents import Document, Shelf
 from contain_python.errors import ContainError, SourceError
 from contain_python.files import write_whole
+from contain_python.locking.archives import archived
 from contain_python.model import Progress
 from contain_python.recipe import Recipe, find_recipe, read_recipe
 from contain_python.registry import digest_now, parse_reference
@@ -26,7 +28,7 @@ from contain_python.updating.shipped import Linked, artifacts_in, linked
 from contain_python.workspace import default_cache
 
 _SEEN = "first-seen.json"
-_PLACES = ("releases", "packages", "images", "tools")
+_PLACES = ("releases", "packages", "libraries", "images", "tools")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +79,7 @@ def outdated(wanted: Wanted, console: Console, now: dt.datetime) -> int:
         console=console,
     )
     updates: list[Update] = []
-    parts = (_releases, _packages, _images, _tools)
+    parts = (_releases, _packages, _libraries, _images, _tools)
     with console.stage("outdated", 1, 1):
         for number, part in enumerate(parts):
             console.progress(Progress(fraction=number / len(parts), doing=_PLACES[number]))
@@ -166,6 +168,31 @@ def _offered(look: _Look, one: Linked) -> Iterator[tuple[str, bool, dict[str, st
         look.console.note(f"{name}, of {suite.date:%Y-%m-%d}, signed by {suite.key.upper()}")
         versions = {package: there.version for package, there in found.items()}
         yield name, suite.is_security, versions
+
+
+def _libraries(look: _Look) -> Iterator[Update]:
+    artifacts = artifacts_in(look.dist)
+    if not (
+        look.recipe.build.linkage == "bundled" or any(one.data.get("bundled") for one in artifacts)
+    ):
+        return
+    libraries = read_libraries(look.recipe.root)
+    found = archived(
+        {library.package for library in libraries},
+        look.shelf,
+        look.console.note,
+        offline=look.offline,
+    )
+    offered = [
+        (source.package, source.version, suite.is_security, suite.name) for suite, source in found
+    ]
+    if not offered:
+        look.miss("libraries")
+    look.console.note(
+        f"bundled libraries: {len(libraries)} of libraries.toml, looked for in"
+        f" {', '.join(dict.fromkeys(suite for *_, suite in offered)) or 'no archive'}"
+    )
+    yield from finding.libraries(libraries, offered)
 
 
 def _images(look: _Look) -> Iterator[Update]:

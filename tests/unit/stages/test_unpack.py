@@ -13,7 +13,8 @@ from values import EPOCH, a_release, a_workspace, names, write
 from contain_python.errors import SourceError
 from contain_python.files import sha256
 from contain_python.model import SourceArchive, SourceTree
-from contain_python.stages.unpack import patch_files, unpack
+from contain_python.patching import patch_files
+from contain_python.stages.unpack import unpack
 
 ORIGINAL = "".join(f"line {number}\n" for number in range(1, 21))
 
@@ -148,16 +149,16 @@ def test_patch_without_a_number_is_refused(tmp_path: Path, name: str) -> None:
     """Order is given by two digits, never left to chance."""
     write(tmp_path / "patches/3.13" / name)
     with pytest.raises(SourceError, match="has no order"):
-        patch_files(tmp_path / "patches", a_release())
+        patch_files(tmp_path / "patches" / a_release().series)
 
 
 def test_patches_are_those_of_the_series(tmp_path: Path) -> None:
     """Other series' patches and other files are left alone; no directory means no patch."""
-    assert patch_files(tmp_path / "patches", a_release()) == []
+    assert patch_files(tmp_path / "patches" / a_release().series) == []
     names = ["3.13/02-b.patch", "3.13/01-a.patch", "3.14/01-c.patch", "3.13/README"]
     for name in names:
         write(tmp_path / "patches" / name)
-    found = patch_files(tmp_path / "patches", a_release("3.13.15"))
+    found = patch_files(tmp_path / "patches" / "3.13")
     assert [path.name for path in found] == ["01-a.patch", "02-b.patch"]
 
 

@@ -1,0 +1,1 @@
+"""Libraries that are compiled from locked sources and linked into the interpreter."""

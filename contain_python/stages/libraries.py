@@ -1,0 +1,124 @@
+"""Build the libraries that are bundled, each from its locked source or out of the cache."""
+
+from __future__ import annotations
+
+import functools
+import tarfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from contain_python.bundled import building, sources
+from contain_python.bundled.building import Toolchain
+from contain_python.bundled.plan import libraries_of, patches_of
+from contain_python.bundled.table import Library
+from contain_python.extraction import extract
+from contain_python.files import copy_tree, remove_tree, whole_directory
+from contain_python.model import Bundle, Progress, Release
+from contain_python.process import Line
+from contain_python.recipe import Recipe
+from contain_python.store import Entry, Note, Store
+from contain_python.tars import add_tree, quickly_packed
+from contain_python.workspace import Workspace
+
+#: How much of a library's time goes by until its source is here.
+_SOURCE = 0.1
+
+
+def store_of(cache: Path) -> Store:
+    """Return the built libraries in a cache."""
+    return Store(folder=cache / "libraries", ending=".library.tar.zst")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Circumstances:
+    """With what and how libraries are built, and who listens."""
+
+    recipe: Recipe
+    workspace: Workspace
+    tools: Toolchain
+    jobs: int
+    offline: bool
+    progress: Callable[[Progress], None]
+    note: Note
+    on_line: Line
+
+
+def libraries(release: Release, keys: Mapping[str, str], here: Circumstances) -> Bundle:
+    """Return the directory of all bundled libraries, headers and licences.
+
+    `keys` has the key of each library in the cache. Raises SourceError or CompileError.
+    """
+    wanted = libraries_of(here.recipe, release)
+    place = here.workspace.place("libraries")
+    with whole_directory(place) as root:
+        for index, library in enumerate(wanted):
+            seen = functools.partial(_tell, here, library, index, len(wanted))
+            seen(Progress(fraction=0.0, doing=library.version))
+            entry = _built(library, keys[library.name], root, here, seen)
+            _lay(entry.path, root)
+    names = tuple(f"{library.name} {library.version}" for library in wanted)
+    return Bundle(root=place, libraries=names)
+
+
+def _tell(here: Circumstances, library: Library, index: int, total: int, step: Progress) -> None:
+    fraction = (index + step.fraction * _SOURCE) / total
+    here.progress(Progress(fraction=fraction, doing=f"{library.name} {step.doing}"))
+
+
+def _built(
+    library: Library,
+    key: str,
+    root: Path,
+    here: Circumstances,
+    seen: Callable[[Progress], None],
+) -> Entry:
+    """Return a built library out of the cache, where it is put if it is not there."""
+    store = store_of(here.workspace.cache)
+    waiting = f"another build is compiling {library.name}: waiting for it"
+    with store.held(key, lambda: here.note(waiting)):
+        entry = store.find(key, here.note)
+        if entry:
+            return entry
+        archive = sources.bring(
+            library,
+            here.recipe,
+            here.workspace.cache,
+            offline=here.offline,
+            progress=seen,
+            note=here.note,
+        )
+        with (
+            whole_directory(here.workspace.place("library")) as work,
+            whole_directory(work / "built") as built,
+        ):
+            (work / "source").mkdir()
+            building.build(
+                library,
+                archive,
+                patches_of(here.recipe, library),
+                here.tools,
+                root=built,
+                before=root,
+                work=work / "source",
+                jobs=here.jobs,
+                log=here.workspace.log("libraries"),
+                on_line=here.on_line,
+            )
+            data = quickly_packed(functools.partial(_fill, built))
+        remove_tree(here.workspace.place("library"))
+        what = f"{library.name}-{library.version}-{here.recipe.build.target or here.tools.host}"
+        return store.put(what, key, data)
+
+
+def _fill(built: Path, tar: tarfile.TarFile) -> None:
+    add_tree(tar, built, "", 0)
+
+
+def _lay(archive: Path, root: Path) -> None:
+    """Lay a built library beside those that are in `root` already."""
+    aside = root / ".one"
+    aside.mkdir()
+    extract(archive, aside)
+    copy_tree(aside, root)
+    remove_tree(aside)

@@ -1,0 +1,201 @@
+"""Systems that a Python can be built for on another: their names, and what compiles for them.
+
+The compiler is zig's clang, which brings the headers and the symbols of every glibc and of musl.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from contain_python.errors import ToolchainError, UsageError
+from contain_python.files import write_whole
+from contain_python.recipe import Recipe, Verify
+from contain_python.structure import one_of
+
+#: What of the recipe's own linker flags zig's linker does not know.
+_NOT_FOR_ZIG = ("-Wl,-z,pack-relative-relocs", "-Wl,-z,noseparate-code")
+
+#: The libraries that every Linux has under these names: what PEP 600's and PEP 656's policies
+#: permit, less those of X11, of GLib and of C++.
+_ALLOWED = (
+    "ld-linux*.so.*",
+    "libc.so.6",
+    "libm.so.6",
+    "libdl.so.2",
+    "libpthread.so.0",
+    "librt.so.1",
+    "libutil.so.1",
+    "libresolv.so.2",
+    "libc.so",
+    "libc.musl-*.so.1",
+)
+
+#: Modules whose libraries are not bundled: GPL (gdbm, and with it dbm's), or gone since 3.13.
+_LEFT_OUT = ("_crypt", "_dbm", "_gdbm")
+
+#: zig's llvm-ar, below the workspace.
+_AR = "tools/llvm-ar"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A system to build for: `name` as zig has it, `machine` as configure has it.
+
+    `glibc` is the oldest one that it needs, "" with musl; `loader` its dynamic loader.
+    """
+
+    name: str
+    machine: str
+    loader: str
+    glibc: str = ""
+
+    @property
+    def architecture(self) -> str:
+        """Return the processor's name, as uname tells it."""
+        return self.machine.partition("-")[0]
+
+    @property
+    def ending(self) -> str:
+        """Return what artifacts' names have of it: gnu.2.17, or musl."""
+        return self.name.rpartition("-")[2]
+
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target(
+            name="x86_64-linux-gnu.2.17",
+            machine="x86_64-linux-gnu",
+            loader="/lib64/ld-linux-x86-64.so.2",
+            glibc="2.17",
+        ),
+        Target(
+            name="x86_64-linux-musl",
+            machine="x86_64-linux-musl",
+            loader="/lib/ld-musl-x86_64.so.1",
+        ),
+        Target(
+            name="aarch64-linux-gnu.2.17",
+            machine="aarch64-linux-gnu",
+            loader="/lib/ld-linux-aarch64.so.1",
+            glibc="2.17",
+        ),
+        Target(
+            name="aarch64-linux-musl",
+            machine="aarch64-linux-musl",
+            loader="/lib/ld-musl-aarch64.so.1",
+        ),
+    )
+}
+
+
+def target_of(recipe: Recipe) -> Target | None:
+    """Return the target of a recipe; None where the recipe's own compiler decides."""
+    name = recipe.build.target
+    return TARGETS[named(name)] if name else None
+
+
+def named(name: str) -> str:
+    """Return a target's name. Raises UsageError for an unknown one."""
+    known: str = one_of("the target", name, TARGETS)
+    return known
+
+
+def adapted(recipe: Recipe) -> Recipe:
+    """Return the recipe as its target and its linkage want it. Raises UsageError."""
+    bundled = recipe.build.linkage == "bundled"
+    target = target_of(recipe)
+    if target and not bundled:
+        raise UsageError(
+            f"a Python for {target.name} cannot be linked with this machine's libraries",
+            expected='linkage = "bundled" beside the target',
+            remedy="pass --linkage bundled, or leave out the target",
+        )
+    if bundled:
+        disabled = dict.fromkeys((*recipe.modules.disabled, *_LEFT_OUT))
+        recipe = replace(
+            recipe,
+            modules=replace(recipe.modules, disabled=tuple(disabled)),
+            verify=replace(recipe.verify, needed=_ALLOWED),
+        )
+    return _for_zig(recipe, target) if target else recipe
+
+
+def _for_zig(recipe: Recipe, target: Target) -> Recipe:
+    compiler = recipe.compiler
+    if compiler.cc != "gcc":
+        raise UsageError(
+            f"the compiler for {target.name} is zig cc, not {compiler.cc}",
+            remedy="leave cc and cxx under [compiler] as they are, or take the target away",
+        )
+    # Without -O zig's clang looks for undefined behaviour as the program runs.
+    options = f"-target {target.name} -fno-sanitize=undefined"
+    options += "" if target.glibc else " -dynamic"
+    verify: Verify = replace(recipe.verify, glibc=target.glibc)
+    return replace(
+        recipe,
+        verify=verify,
+        compiler=replace(
+            compiler,
+            cc=f"zig cc {options}",
+            cxx=f"zig c++ {options}",
+            ldflags=tuple(flag for flag in compiler.ldflags if flag not in _NOT_FOR_ZIG),
+        ),
+    )
+
+
+def is_zig(recipe: Recipe) -> bool:
+    """Return whether zig compiles."""
+    return recipe.compiler.cc.partition(" ")[0].rpartition("/")[2] == "zig"
+
+
+def cflags(recipe: Recipe) -> tuple[str, ...]:
+    """Return the compiler's flags that a target asks for."""
+    target = target_of(recipe)
+    # musl gives a thread a stack of 128 kB, on which recursion ends early and badly.
+    return ("-DTHREAD_STACK_SIZE=0x100000",) if target and not target.glibc else ()
+
+
+def variables(recipe: Recipe, workspace: Path) -> tuple[str, ...]:
+    """Return configure's variables for zig's own tools."""
+    if not is_zig(recipe):
+        return ()
+    return ("AR=zig ar", "RANLIB=zig ranlib", f"LLVM_AR={workspace / _AR}")
+
+
+def write_tools(recipe: Recipe, workspace: Path) -> None:
+    """Write what `variables` names: configure wants llvm-ar as one program."""
+    if is_zig(recipe):
+        write_whole(workspace / _AR, '#!/bin/sh\nexec zig ar "$@"\n')
+        (workspace / _AR).chmod(0o755)
+
+
+def find_zig() -> None:
+    """Put zig on PATH, if it is there only as the Python package ziglang."""
+    found = importlib.util.find_spec("ziglang")
+    if shutil.which("zig") or not (found and found.origin):
+        return
+    os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:{Path(found.origin).parent}"
+
+
+def refuse_without_zig(recipe: Recipe) -> None:
+    """Raise ToolchainError if the target's compiler is not here."""
+    if is_zig(recipe) and not shutil.which("zig"):
+        raise ToolchainError(
+            f"there is no zig, which compiles for {recipe.build.target}",
+            expected="the command zig on PATH, or the Python package ziglang",
+            remedy="pip install 'contain-python[targets]'",
+        )
+
+
+def is_foreign(recipe: Recipe) -> bool:
+    """Return whether what is built cannot run on this machine as it is."""
+    target = target_of(recipe)
+    return target is not None and not (
+        target.architecture == platform.machine() and Path(target.loader).exists()
+    )
