@@ -6,7 +6,7 @@ import shlex
 import shutil
 from pathlib import Path
 
-from contain_python import process, tuning
+from contain_python import process, targets, tuning
 from contain_python.distribution import distribution_package_of
 from contain_python.errors import ToolchainError
 from contain_python.recipe import Recipe
@@ -19,9 +19,15 @@ def compiler_identity(recipe: Recipe) -> str:
     """
     argv = shlex.split(recipe.compiler.cc)
     words = process.output([_program(argv[0]), *argv[1:], "--version"], error=ToolchainError)
-    told = [words.partition("\n")[0].strip() + _package(argv[0])]
+    told = [words.partition("\n")[0].strip() + _zig(recipe) + _package(argv[0])]
     told += [_bolt(program) for program in tuning.bolt_programs(recipe)[:1]]
     return " and ".join(told)
+
+
+def _zig(recipe: Recipe) -> str:
+    if not targets.is_zig(recipe):
+        return ""
+    return f" (zig {process.output(['zig', 'version'], error=ToolchainError).strip()})"
 
 
 def _bolt(name: str) -> str:

@@ -72,7 +72,8 @@ def manifest_text(
         data["ledger"] = _ledger(workspace, name)
         # How each was run is not told: that depends on who built, and on which machine.
         data["checks"] = [
-            {"check": result.check, "passed": result.passed} for result in verified.results(name)
+            {"check": result.check, "passed": result.passed if result.ran else "not run"}
+            for result in verified.results(name)
         ]
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
 

@@ -254,11 +254,15 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """One check of one subject: a sentence on what was examined, and its findings."""
+    """One check of one subject: a sentence on what was examined, and its findings.
+
+    `ran` is false where this machine could not do it.
+    """
 
     check: str
     examined: str
     findings: tuple[Finding, ...]
+    ran: bool = True
 
     @property
     def passed(self) -> bool:

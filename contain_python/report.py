@@ -18,11 +18,17 @@ def show_results(console: Console, subject: str, results: tuple[CheckResult, ...
     """Show every check and what it found. Raises CheckError if one of them failed."""
     for result in results:
         console.result("check", subject=subject, passed=result.passed, **unstructure(result))
-        mark = "ok  " if result.passed else "FAIL"
+        mark = "ok  " if result.passed and result.ran else "----" if result.passed else "FAIL"
         console.say(f"        {mark} {subject} {result.check:<12} {result.examined}")
         for finding in grouped(result.findings):
             console.say(_line(finding))
     refuse_failures(subject, results)
+    unknown = [result.check for result in results if not result.ran]
+    if unknown:
+        console.warn(
+            f"{subject} was judged by its files alone: try {', '.join(unknown)} where it runs, with"
+            " invoke verify"
+        )
 
 
 def _line(finding: Finding) -> str:

@@ -58,6 +58,22 @@ _LIBRARIES = (
     "libX11.so.6",
 )
 
+#: What an interpreter offers: CPython's own names, and what linkers and C libraries put there.
+OWN_SYMBOLS = (
+    "Py*",
+    "_Py*",
+    "__*",
+    "_IO_stdin_used",
+    "_end",
+    "_edata",
+    "_fini",
+    "_init",
+    "_start",
+    "environ",
+    "_environ",
+    "main",
+)
+
 DEFAULT_NEEDED = _LIBC + _LIBRARIES
 
 #: What a flavour of ours says of itself (identity.py) names the prefix that it was built for.
@@ -101,6 +117,7 @@ class Rules:
     cet_enforced: bool = False
     processor: str = ""
     bytecode_required: bool = False
+    exports: tuple[str, ...] = ()
 
     def permits(self, soname: str) -> bool:
         """Return whether an ELF file may need this soname from the distribution."""
@@ -143,6 +160,7 @@ def rules_for(
         cet_enforced=cet_enforced,
         processor=recipe.tuning.cpu,
         bytecode_required=True,
+        exports=OWN_SYMBOLS if recipe.build.linkage == "bundled" else (),
     )
 
 

@@ -12,9 +12,10 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from contain_python import process
 from contain_python.errors import ToolchainError, UsageError
 from contain_python.files import write_whole
-from contain_python.recipe import Recipe, Verify
+from contain_python.recipe import Optimize, Recipe, Verify
 from contain_python.structure import one_of
 
 #: What of the recipe's own linker flags zig's linker does not know.
@@ -37,6 +38,9 @@ _ALLOWED = (
 
 #: Modules whose libraries are not bundled: GPL (gdbm, and with it dbm's), or gone since 3.13.
 _LEFT_OUT = ("_crypt", "_dbm", "_gdbm")
+
+#: The LLVM whose runtime counts, and which merges the counts: zig's own clang has neither.
+_CLANG, _PROFDATA = "clang-19", "llvm-profdata-19"
 
 #: zig's llvm-ar, below the workspace.
 _AR = "tools/llvm-ar"
@@ -134,11 +138,16 @@ def _for_zig(recipe: Recipe, target: Target) -> Recipe:
             remedy="leave cc and cxx under [compiler] as they are, or take the target away",
         )
     # Without -O zig's clang looks for undefined behaviour as the program runs.
+    build = recipe.build
+    if not _trains(target):
+        less: dict[str, Optimize] = {"pgo+lto": "lto", "pgo": "none"}
+        build = replace(build, optimize=less.get(build.optimize, build.optimize))
     options = f"-target {target.name} -fno-sanitize=undefined"
     options += "" if target.glibc else " -dynamic"
     verify: Verify = replace(recipe.verify, glibc=target.glibc)
     return replace(
         recipe,
+        build=build,
         verify=verify,
         compiler=replace(
             compiler,
@@ -147,6 +156,11 @@ def _for_zig(recipe: Recipe, target: Target) -> Recipe:
             ldflags=tuple(flag for flag in compiler.ldflags if flag not in _NOT_FOR_ZIG),
         ),
     )
+
+
+def _trains(target: Target) -> bool:
+    """Return whether a profile can be recorded: by glibc's runtime for counting, here."""
+    return bool(target.glibc) and target.architecture == platform.machine()
 
 
 def is_zig(recipe: Recipe) -> bool:
@@ -165,7 +179,26 @@ def variables(recipe: Recipe, workspace: Path) -> tuple[str, ...]:
     """Return configure's variables for zig's own tools."""
     if not is_zig(recipe):
         return ()
-    return ("AR=zig ar", "RANLIB=zig ranlib", f"LLVM_AR={workspace / _AR}")
+    words: tuple[str, ...] = ("AR=zig ar", "RANLIB=zig ranlib", f"LLVM_AR={workspace / _AR}")
+    if "pgo" in recipe.build.optimize:
+        words += (f"LLVM_PROFDATA={_PROFDATA}",)
+    return words
+
+
+def training_words(recipe: Recipe) -> tuple[str, ...]:
+    """Return the words by which make links what counts: zig has no runtime for it, LLVM has."""
+    target = target_of(recipe)
+    if not target:
+        return ()
+    folder = process.output([_CLANG, "-print-resource-dir"], error=ToolchainError).strip()
+    library = f"clang_rt.profile-{target.architecture}"
+    counting = f"-Wl,-u,__llvm_profile_runtime -L{folder}/lib/linux -l{library}"
+    return (f"LINKCC=$(PURIFY) $(CC) -pie {counting}",)
+
+
+def training_programs(recipe: Recipe) -> tuple[str, ...]:
+    """Return the commands that recording a profile with zig needs."""
+    return (_CLANG, _PROFDATA) if is_zig(recipe) and "pgo" in recipe.build.optimize else ()
 
 
 def write_tools(recipe: Recipe, workspace: Path) -> None:

@@ -20,7 +20,7 @@ from typing import Literal
 
 from packaging.specifiers import SpecifierSet
 
-from contain_python import distribution, process, tuning
+from contain_python import distribution, process, targets, tuning
 from contain_python.distribution import (
     Packages,
     installed_versions,
@@ -152,6 +152,8 @@ def _bundling_needs(recipe: Recipe) -> Iterator[Need]:
     if recipe.build.linkage == "bundled":
         yield _compiler_need("gcc", "compiles the helpers of bundled libraries")
         yield from (_tool_need(entry) for entry in table().bundling)
+    for program in targets.training_programs(recipe):
+        yield _compiler_need(program, "counts what training does")
 
 
 def _tools_here() -> list[ToolEntry]:

@@ -10,7 +10,7 @@ from importlib import resources
 
 from packaging.version import Version
 
-from contain_python import process
+from contain_python import process, targets
 from contain_python.errors import UsageError
 from contain_python.model import Release
 from contain_python.recipe import Recipe
@@ -36,8 +36,10 @@ BOLT_LEAVES_ALONE = "_PyEval_EvalFrameDefault,sre_ucs1_match/1,sre_ucs2_match/1,
 
 
 def is_clang(recipe: Recipe) -> bool:
-    """Return whether the recipe's compiler is clang."""
-    return "clang" in recipe.compiler.cc.partition(" ")[0].rpartition("/")[2]
+    """Return whether the recipe's compiler is clang, by itself or in zig."""
+    return (
+        targets.is_zig(recipe) or "clang" in recipe.compiler.cc.partition(" ")[0].rpartition("/")[2]
+    )
 
 
 def configure_options(recipe: Recipe) -> tuple[str, ...]:
@@ -53,7 +55,7 @@ def configure_options(recipe: Recipe) -> tuple[str, ...]:
     task = training_task(recipe)
     if task:
         options.append(f"PROFILE_TASK={task}")
-    if is_clang(recipe):
+    if is_clang(recipe) and not targets.is_zig(recipe):
         options += _llvm_variables(recipe.compiler.cc)
     return tuple(options)
 

@@ -23,6 +23,20 @@ NEUTRAL = "/usr/src/libraries"
 #: The first CPython whose configure can build its extension modules into the interpreter.
 _SINCE = (3, 12)
 
+#: What of an entry of libraries.toml decides what is built; the rest tells of it, or finds it.
+_SHAPING = (
+    "name",
+    "version",
+    "sha256",
+    "repacked",
+    "cflags",
+    "configure",
+    "environment",
+    "make",
+    "keep",
+    "texts",
+)
+
 #: With the modules inside: extension modules of their own would each carry their libraries, and
 #: _ssl and _hashlib have OpenSSL in common.
 _INSIDE = ("--disable-test-modules", "MODULE_BUILDTYPE=static")
@@ -102,7 +116,7 @@ def _key(
     return digest(
         {
             "code": code_of(building),
-            "library": unstructure(library),
+            "library": {name: getattr(library, name) for name in _SHAPING},
             "patches": [sha256(path) for path in patches_of(recipe, library)],
             "toolchain": unstructure(tools),
             "compiler": compiler,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from packaging.version import Version
 
 from contain_python.elf import ElfFacts, read_elf
+from contain_python.elf_symbols import exported
 from contain_python.errors import CheckError
 from contain_python.files import sorted_files
 from contain_python.findings import Maker, counted
@@ -56,6 +58,7 @@ def check(subject: Subject, rules: Rules) -> CheckResult:
         findings += _symbols(file)
     findings += _compiled_in_guards(interpreter)
     findings += _processor(interpreter, rules)
+    findings += _exports(interpreter, rules)
     return CheckResult(check="elf", examined=_examined(files, linked), findings=tuple(findings))
 
 
@@ -291,6 +294,24 @@ def _processor(interpreter: list[_File], rules: Rules) -> Iterator[Finding]:
         why="on an older processor it dies of an illegal instruction that the loader could refuse",
         remedy=f"link with -Wl,-z,{rules.processor}, as tuning.cpu in contain.toml does",
     )
+
+
+def _exports(interpreter: list[_File], rules: Rules) -> Iterator[Finding]:
+    """Judge what the interpreter offers: a wheel must get its own libraries, not ours."""
+    for file in interpreter if rules.exports else ():
+        names = [
+            name
+            for name in exported(file.path)
+            if not any(fnmatchcase(name, pattern) for pattern in rules.exports)
+        ]
+        if names:
+            yield _make.error(
+                file.where,
+                f"offers {counted(len(names), 'symbol')} that are not CPython's, such as "
+                + ", ".join(names[:3]),
+                why="a wheel that brings the same library would be given this one",
+                remedy="compile what is bundled with -fvisibility=hidden (libraries.toml)",
+            )
 
 
 def _examined(files: list[_File], linked: list[_File]) -> str:

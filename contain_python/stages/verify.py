@@ -17,20 +17,23 @@ from contain_python.extraction import extract
 from contain_python.files import copy_tree, remove_tree, sorted_entries
 from contain_python.model import CheckResult, FlavourName, Progress
 from contain_python.rules import Rules
+from contain_python.runnable import why_not
 from contain_python.subject import PARTS, SHARED, Subject, inspect
 
 Check = Callable[[Subject, Rules], CheckResult]
 
 #: In this order: what only reads comes before what runs the Python and moves it.
-_CHECKS: tuple[tuple[str, Check], ...] = (
+_READING: tuple[tuple[str, Check], ...] = (
     ("reading ELF files", elf.check),
     ("looking at owners and modes", permissions.check),
     ("searching for build paths", text.check),
-    ("importing every module", modules.check),
-    ("hashing", hashes.check),
-    ("moving it", relocation.check),
-    ("making virtual environments", environments.check),
 )
+_RUNNING: dict[str, tuple[str, Check]] = {
+    "modules": ("importing every module", modules.check),
+    "hashes": ("hashing", hashes.check),
+    "relocation": ("moving it", relocation.check),
+    "environments": ("making virtual environments", environments.check),
+}
 
 
 @contextmanager
@@ -66,13 +69,23 @@ def opened(
 def judge(
     subject: Subject, rules: Rules, progress: Callable[[Progress], None]
 ) -> tuple[CheckResult, ...]:
-    """Return what each check found, telling before each what is being done."""
+    """Return what each check found, telling before each what is being done.
+
+    Where this machine cannot run the Python, those that would run it say so, and find nothing.
+    """
+    reason = why_not(subject.executable)
+    checks = (*_READING, *(() if reason else _RUNNING.values()))
     results = []
-    for number, (doing, check) in enumerate(_CHECKS):
-        progress(Progress(fraction=number / len(_CHECKS), doing=doing))
+    for number, (doing, check) in enumerate(checks):
+        progress(Progress(fraction=number / len(checks), doing=doing))
         results.append(check(subject, rules))
+    results += [_not_run(name, reason) for name in _RUNNING if reason]
     progress(Progress(fraction=1.0, doing="verified"))
     return tuple(_placeless(result, subject.root.parent) for result in results)
+
+
+def _not_run(name: str, reason: str) -> CheckResult:
+    return CheckResult(check=name, examined=f"NOT RUN: {reason}", findings=(), ran=False)
 
 
 def _placeless(result: CheckResult, place: Path) -> CheckResult:

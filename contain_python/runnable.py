@@ -1,0 +1,28 @@
+"""Whether this machine can run an executable: its processor, and its dynamic loader."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+from contain_python.elf import read_elf
+
+_MACHINES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64"}
+
+
+def why_not(executable: Path, root: Path = Path("/")) -> str:
+    """Return why this machine cannot run an executable, "" if nothing is known against it.
+
+    Emulation that the kernel was told of (binfmt_misc) is not looked for: what is emulated must
+    not be taken for what was tried.
+    """
+    facts = read_elf(executable)
+    if facts is None:
+        return ""
+    machine = _MACHINES.get(facts.machine)
+    if machine and machine != platform.machine():
+        return f"it is for {machine}, and this machine is {platform.machine()}"
+    loader = facts.interpreter
+    if loader and not (root / loader.lstrip("/")).exists():
+        return f"its dynamic loader {loader} is not on this machine"
+    return ""
