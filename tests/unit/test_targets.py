@@ -1,0 +1,186 @@
+"""Systems to build for: what the recipe becomes for them, and what is refused."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pythons import script
+
+from contain_python import targets
+from contain_python.errors import ToolchainError, UsageError
+from contain_python.recipe import Build, Compiler, Modules, Optimize, Recipe, Verify
+
+GLIBC, MUSL = "x86_64-linux-gnu.2.17", "aarch64-linux-musl"
+
+
+def for_target(name: str, optimize: Optimize = "lto") -> Recipe:
+    """Return a recipe that builds for a target."""
+    return Recipe(build=Build(linkage="bundled", target=name, optimize=optimize))
+
+
+def test_recipe_without_target_or_bundling_stays() -> None:
+    """The default recipe is not changed in anything."""
+    recipe = Recipe(compiler=Compiler(cc="clang"), verify=Verify(glibc="2.36"))
+    assert targets.adapted(recipe) == recipe
+    assert targets.target_of(recipe) is None
+    assert not targets.is_zig(recipe)
+
+
+@pytest.mark.parametrize("name", list(targets.TARGETS))
+def test_target_of(name: str) -> None:
+    """Every target is found by its name, and tells its processor, its loader and its glibc."""
+    target = targets.target_of(for_target(name))
+    assert target == targets.TARGETS[name]
+    assert target
+    assert name.startswith(f"{target.architecture}-linux-")
+    assert (target.ending == "musl") == (target.glibc == "") == ("musl" in target.loader)
+
+
+def test_name_in_artifacts() -> None:
+    """An artifact's name tells the C library and its version."""
+    assert targets.TARGETS[GLIBC].ending == "gnu.2.17"
+    assert targets.TARGETS[MUSL].ending == "musl"
+
+
+def test_unknown_target() -> None:
+    """A mistyped target is refused with a suggestion."""
+    with pytest.raises(UsageError, match="the target cannot be") as caught:
+        targets.target_of(for_target("x86_64-linux-gnu"))
+    assert GLIBC in caught.value.remedy
+    with pytest.raises(UsageError):
+        targets.adapted(for_target("riscv64-linux-musl"))
+
+
+def test_target_without_bundling() -> None:
+    """What is for another system cannot be linked with this one's libraries."""
+    recipe = Recipe(build=Build(linkage="system", target=GLIBC))
+    with pytest.raises(UsageError, match="cannot be linked with this machine's") as caught:
+        targets.adapted(recipe)
+    assert "--linkage bundled" in caught.value.remedy
+
+
+def test_bundling_without_target() -> None:
+    """The compiler stays; only what every Linux has may be needed, and no GPL module is built."""
+    recipe = Recipe(build=Build(linkage="bundled"), modules=Modules(disabled=("nis", "_dbm")))
+    found = targets.adapted(recipe)
+    assert found.compiler == recipe.compiler
+    assert found.modules.disabled == ("nis", "_dbm", "_crypt", "_gdbm")
+    assert {"libc.so.6", "libm.so.6", "libc.musl-*.so.1"} <= set(found.verify.needed)
+    assert not any(name.startswith(("libz", "libssl", "libgdbm")) for name in found.verify.needed)
+    assert found.verify.glibc == ""
+
+
+def test_zig_compiles_for_a_target() -> None:
+    """For a target zig compiles, with its name; glibc's floor is the target's."""
+    found = targets.adapted(for_target(GLIBC))
+    assert found.compiler.cc.split() == ["zig", "cc", "-target", GLIBC, "-fno-sanitize=undefined"]
+    assert found.compiler.cxx.startswith(f"zig c++ -target {GLIBC}")
+    assert found.verify.glibc == "2.17"
+    assert targets.is_zig(found)
+    assert not targets.is_zig(for_target(GLIBC))
+
+
+def test_musl_is_linked_dynamically() -> None:
+    """With musl zig would link statically; and no glibc may be asked for."""
+    found = targets.adapted(for_target(MUSL))
+    assert found.compiler.cc.split()[-1] == "-dynamic"
+    assert found.verify.glibc == ""
+
+
+def test_flags_that_zig_does_not_know() -> None:
+    """What zig's linker does not know is left out, the rest stays in its order."""
+    flags = ("-Wl,-O1", "-Wl,-z,pack-relative-relocs", "-Wl,-z,noseparate-code", "-s")
+    recipe = replace(for_target(GLIBC), compiler=Compiler(ldflags=flags))
+    assert targets.adapted(recipe).compiler.ldflags == ("-Wl,-O1", "-s")
+    without = replace(recipe, build=Build(linkage="bundled"))
+    assert targets.adapted(without).compiler.ldflags == flags
+
+
+@pytest.mark.parametrize("own", ["clang", "/usr/bin/gcc", "zig cc"])
+def test_own_compiler(own: str) -> None:
+    """A compiler of the recipe's own contradicts a target."""
+    recipe = replace(for_target(GLIBC), compiler=Compiler(cc=own))
+    with pytest.raises(UsageError, match=f"is zig cc, not {own}"):
+        targets.adapted(recipe)
+
+
+@pytest.mark.parametrize(
+    ("optimize", "kept"), [("pgo+lto", "lto"), ("pgo", "none"), ("lto", "lto"), ("none", "none")]
+)
+def test_profile_needs_a_program_that_runs(optimize: Optimize, kept: Optimize) -> None:
+    """A profile is recorded only where glibc's runtime counts, on this processor."""
+    here = f"{platform.machine()}-linux-gnu.2.17"
+    assert targets.adapted(for_target(here, optimize)).build.optimize == optimize
+    assert targets.adapted(for_target(MUSL, optimize)).build.optimize == kept
+
+
+def test_flags_of_musl() -> None:
+    """With musl threads get a stack on which recursion can go deep."""
+    assert targets.cflags(for_target(MUSL)) == ("-DTHREAD_STACK_SIZE=0x100000",)
+    assert targets.cflags(for_target(GLIBC)) == ()
+    assert targets.cflags(Recipe()) == ()
+
+
+def test_tools_of_zig(tmp_path: Path) -> None:
+    """configure is told of zig's archiver, and llvm-ar stands there as one program."""
+    found = targets.adapted(for_target(MUSL))
+    words = targets.variables(found, tmp_path)
+    assert words == ("AR=zig ar", "RANLIB=zig ranlib", f"LLVM_AR={tmp_path}/tools/llvm-ar")
+    targets.write_tools(found, tmp_path)
+    assert os.access(tmp_path / "tools/llvm-ar", os.X_OK)
+    assert targets.variables(Recipe(), tmp_path) == ()
+    targets.write_tools(Recipe(), tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_profile_needs_llvm_s_programs(tmp_path: Path) -> None:
+    """A profile with zig needs LLVM's own clang and merger; nothing else does."""
+    here = targets.adapted(for_target(f"{platform.machine()}-linux-gnu.2.17", "pgo+lto"))
+    assert len(targets.training_programs(here)) == 2
+    assert any(word.startswith("LLVM_PROFDATA=") for word in targets.variables(here, tmp_path))
+    assert targets.training_programs(targets.adapted(for_target(MUSL, "pgo+lto"))) == ()
+    assert targets.training_programs(Recipe()) == ()
+    assert targets.training_words(Recipe()) == ()
+
+
+def test_no_zig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without zig a target is refused; where there is no target nobody asks for it."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = targets.adapted(for_target(MUSL))
+    with pytest.raises(ToolchainError, match="there is no zig") as caught:
+        targets.refuse_without_zig(found)
+    assert MUSL in caught.value.what
+    targets.refuse_without_zig(Recipe())
+    script(tmp_path / "zig", "#!/bin/sh\n")
+    targets.refuse_without_zig(found)
+
+
+def test_zig_of_the_python_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """zig that is there only as a Python package is found, behind all that is on PATH."""
+    package = tmp_path / "ziglang"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    script(package / "zig", "#!/bin/sh\n")
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "ziglang", raising=False)
+    targets.find_zig()
+    assert os.environ["PATH"] == f"{tmp_path}/bin:{package}"
+    targets.refuse_without_zig(targets.adapted(for_target(MUSL)))
+    targets.find_zig()
+    assert os.environ["PATH"] == f"{tmp_path}/bin:{package}"
+
+
+def test_what_cannot_run_here() -> None:
+    """Another processor's, and what has no loader here, is foreign; without a target nothing is."""
+    assert not targets.is_foreign(Recipe())
+    for name, target in targets.TARGETS.items():
+        runs = target.architecture == platform.machine() and Path(target.loader).exists()
+        assert targets.is_foreign(for_target(name)) != runs
+    assert sum(targets.is_foreign(for_target(name)) for name in targets.TARGETS) >= 2
