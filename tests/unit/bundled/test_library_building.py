@@ -128,7 +128,10 @@ def test_patch_that_does_not_apply(yard: Yard) -> None:
 
 def test_header_under_another_name(yard: Yard) -> None:
     """A place that ends in .h is a file's new name, and not a directory."""
-    keep = {"include/deep/other.h": ("little.h",), "include": ("*.h",)}
+    keep: dict[str, tuple[str, ...]] = {
+        "include/deep/other.h": ("little.h",),
+        "include": ("*.h",),
+    }
     yard.build(replace(LITTLE, keep=keep))
     assert (yard.root / "include/deep/other.h").read_text() == FILES["little.h"]
     assert names(yard.root / "include") == ["deep", "little.h"]
