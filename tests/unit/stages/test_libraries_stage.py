@@ -146,33 +146,48 @@ def test_what_goes_into_it_changes(tmp_path: Path) -> None:
     assert len(run.cached) == 2
 
 
-def test_library_that_needs_another(tmp_path: Path) -> None:
-    """What was built before is there for what needs it: its header is found, its place told."""
-    needy = {
-        **FILES,
+#: Its header is another library's.
+NEEDY = replace(
+    LITTLE,
+    name="needy",
+    url="https://example.org/needy-1.0.tar.gz",
+    needs=("little",),
+    make=(("make", "libneedy.a"),),
+    keep={"lib": ("libneedy.a",)},
+)
+
+
+def needy(folder: Path, *rows: Library) -> Run:
+    """Return a recipe with libraries, of which one includes a header that it does not have."""
+    makefile = FILES["Makefile"].replace("liblittle.a", "libneedy.a").replace(" little.h", "")
+    files = {
+        "Makefile": makefile,
         "little.c": "#include <little.h>\nint needy(void) { return little(); }\n",
-        "Makefile": FILES["Makefile"].replace("liblittle.a", "libneedy.a"),
+        "COPYING": FILES["COPYING"],
     }
-    del needy["little.h"]
-    needy["Makefile"] = needy["Makefile"].replace("little.c little.h", "little.c")
-    other = replace(
-        LITTLE,
-        name="needy",
-        url="https://example.org/needy-1.0.tar.gz",
-        needs=("little",),
-        make=(("make", "libneedy.a"),),
-        keep={"lib": ("libneedy.a",)},
-    )
-    make_source(tmp_path / "mirror/needy-1.0.tar.gz", needy, top="needy-1.0")
-    bundle = Run(tmp_path, LITTLE, other)()
+    make_source(folder / "mirror/needy-1.0.tar.gz", files, top="needy-1.0")
+    return Run(folder, *rows)
+
+
+def test_library_that_needs_another(tmp_path: Path) -> None:
+    """What was built before is there for what needs it, and both are in the bundle."""
+    bundle = needy(tmp_path, LITTLE, NEEDY)()
     assert bundle.libraries == ("little 1.0", "needy 1.0")
     assert names(bundle.root / "lib") == ["liblittle.a", "libneedy.a"]
     assert names(bundle.root / "licences") == ["little", "needy"]
-    alone = Run(tmp_path / "alone", replace(other, needs=()))
-    make_source(alone.source(other), needy, top="needy-1.0")
-    write_table(alone.recipe.root, pinned(replace(other, needs=()), alone.source(other)))
+
+
+def test_library_without_what_it_needs(tmp_path: Path) -> None:
+    """What no library of the table brings is not found on this machine either."""
     with pytest.raises(CompileError, match="make failed"):
-        alone()
+        needy(tmp_path, replace(NEEDY, needs=()))()
+
+
+@pytest.mark.xfail(reason="a library finds all that was built before it, named or not")
+def test_library_that_does_not_name_what_it_needs(tmp_path: Path) -> None:
+    """Only what a library names is there for it, as nothing else changes its key."""
+    with pytest.raises(CompileError, match="make failed"):
+        needy(tmp_path, LITTLE, replace(NEEDY, needs=()))()
 
 
 def test_failure_leaves_the_old_bundle(tmp_path: Path) -> None:
