@@ -89,6 +89,7 @@ COPY requirements-run.txt requirements.txt
 COPY contain_python/__init__.py contain_python/
 COPY contain_python/advisories/__init__.py contain_python/advisories/
 COPY contain_python/bench/__init__.py contain_python/bench/
+COPY contain_python/bundled/__init__.py contain_python/bundled/
 COPY contain_python/checks/__init__.py contain_python/checks/
 COPY contain_python/locking/__init__.py contain_python/locking/
 COPY contain_python/page/__init__.py contain_python/page/

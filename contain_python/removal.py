@@ -9,7 +9,14 @@ from contain_python.ledger import Ledger
 from contain_python.recipe import Rule
 
 
-def apply_rules(root: Path, rules: tuple[Rule, ...], version: str, ledger: Ledger) -> None:
+def apply_rules(
+    root: Path,
+    rules: tuple[Rule, ...],
+    version: str,
+    ledger: Ledger,
+    *,
+    may_miss: bool = False,
+) -> None:
     """Remove what each rule names for this CPython version. Raises RecipeError if it is nothing.
 
     A rule that matches nothing is a typing mistake or out of date; either way it must not pass
@@ -19,7 +26,7 @@ def apply_rules(root: Path, rules: tuple[Rule, ...], version: str, ledger: Ledge
         if not rule.applies(version):
             continue
         matched = {pattern: sorted(root.glob(pattern)) for pattern in rule.paths}
-        if not any(matched.values()):
+        if not any(matched.values()) and not may_miss:
             raise RecipeError(
                 f"rule {rule.name!r} matches nothing in CPython {version}",
                 expected=", ".join(rule.paths),

@@ -48,6 +48,7 @@ IMAGE_HELP = {
 STAGE_HELP = {
     "download": "Bring the verified source into the cache.",
     "unpack": "Unpack the source and apply its patches.",
+    "libraries": "Build the bundled libraries from their locked sources (linkage = bundled).",
     "configure": "Configure the source, and refuse a build that would lack modules.",
     "train": "Record a new PGO profile into profiles/, for later builds to use.",
     "make": "Compile, with LTO and the recorded profile as the recipe says.",

@@ -125,11 +125,10 @@ def table() -> Table:
 def needs(recipe: Recipe, release: Release, extra: Sequence[Extra] = ()) -> tuple[Need, ...]:
     """Return everything that building a release by a recipe needs, `extra` groups included."""
     tools = [*_tools_here(), *(table().tests if "tests" in extra else ())]
-    bundled = recipe.build.linkage == "bundled"
     libraries = [
         _library_need(recipe, entry)
         for entry in table().libraries
-        if entry.admits(release) and not (bundled and entry.modules)
+        if entry.admits(release) and not _is_brought(recipe, entry)
     ]
     return (
         _compiler_need(recipe.compiler.cc, "the recipe's C compiler"),
@@ -139,6 +138,11 @@ def needs(recipe: Recipe, release: Release, extra: Sequence[Extra] = ()) -> tupl
         *(_tool_need(entry) for entry in tools),
         *(need for need in libraries if need),
     )
+
+
+def _is_brought(recipe: Recipe, entry: LibraryEntry) -> bool:
+    """Return whether a build brings this library itself: bundled, or the C library with zig."""
+    return bool(recipe.build.target or (recipe.build.linkage == "bundled" and entry.modules))
 
 
 def _tuning_needs(recipe: Recipe) -> Iterator[Need]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contain_python import process
+from contain_python.bundled.hiding import hide
 from contain_python.bundled.table import Library
 from contain_python.errors import CompileError, RecipeError, SourceError
 from contain_python.extraction import extract
@@ -78,6 +79,8 @@ def build(  # noqa: PLR0913  what, from what, where, with what
     for words in library.make:
         run(*words)
     _keep(library, source, root)
+    for built in sorted(root.rglob("*.a")):
+        hide(built)
 
 
 def _only_directory(work: Path, archive: Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from contain_python import process, targets
-from contain_python.bundled import building
+from contain_python.bundled import building, hiding
 from contain_python.bundled.building import Toolchain, configure_words
 from contain_python.bundled.table import Library, libraries_for
 from contain_python.errors import ToolchainError, UsageError
@@ -115,7 +115,7 @@ def _key(
 ) -> str:
     return digest(
         {
-            "code": code_of(building),
+            "code": code_of(building, hiding),
             "library": {name: getattr(library, name) for name in _SHAPING},
             "patches": [sha256(path) for path in patches_of(recipe, library)],
             "toolchain": unstructure(tools),
