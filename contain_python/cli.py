@@ -22,6 +22,7 @@ from contain_python import (
     __version__,
     commands,
     housekeeping,
+    own_tests,
     rebuilding,
     reproducibility,
 )
@@ -231,7 +232,7 @@ def _offered_task(offer: Offer, argv: list[str]) -> Task[Any]:
 
 def _regrtest(console: Console, given: dict[str, Any]) -> None:
     flavour, tests = given.pop("flavour"), given.pop("tests")
-    commands.run_regrtest(commands.Options(**given), console, flavour, tests)
+    own_tests.run_regrtest(commands.Options(**given), console, flavour, tests)
 
 
 def _check_task() -> Task[Any]:

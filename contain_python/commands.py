@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
-from contain_python import making, regrtest, toolchain, tuning
+from contain_python import making, toolchain, tuning
 from contain_python.bundled import plan
 from contain_python.compilers import compiler_identity
 from contain_python.console import Console
 from contain_python.doctor import examine
 from contain_python.errors import ToolchainError, UsageError
-from contain_python.extraction import extract
 from contain_python.foresight import Foreseen, foresee
 from contain_python.identity import read_identity
 from contain_python.ledger import read_changes
@@ -42,7 +38,7 @@ from contain_python.recipe import (
     read_recipe,
 )
 from contain_python.releases import Lock, read_lock
-from contain_python.report import show_artifacts, show_results, show_verdict
+from contain_python.report import show_artifacts, show_results
 from contain_python.request import Request
 from contain_python.rules import Rules
 from contain_python.stages import configure, verify
@@ -364,47 +360,3 @@ def history(workspace: Workspace, name: str, flavour: FlavourName) -> list[tuple
         for change in read_changes(workspace.ledgers, stage)
         if change.path == name or change.path.startswith(name + "/")
     ]
-
-
-def run_regrtest(options: Options, console: Console, flavour: str, tests: str) -> None:
-    """Run CPython's own tests against a flavour of the build. Raises CheckError."""
-    name: FlavourName = one_of("--flavour", flavour, FLAVOURS)
-    recipe = completed(read_recipe(Path(options.recipe)), options)
-    release = chosen(read_lock(recipe.root / "releases.lock"), recipe, options)
-    request = requested(options, recipe, release)
-    build_python(options, console, until="archive")
-    log = request.workspace.log(f"regrtest-{name}")
-    explanations = tuple(
-        item
-        for item in regrtest.read_explanations(recipe.root / "regrtest.toml")
-        if item.covers(release.version, name)
-    )
-    with console.stage("regrtest", 1, 1), extracted(request, name) as (prefix, place):
-        ran, failed = regrtest.run_tests(
-            prefix,
-            place,
-            log,
-            jobs=request.jobs,
-            tests=tuple(tests.split()),
-            left_out=tuple(case for item in explanations for case in item.cases),
-            progress=console.progress,
-            on_line=console.line,
-        )
-    show_verdict(console, regrtest.judge(ran, failed, explanations, everything=not tests), log)
-
-
-@contextmanager
-def extracted(request: Request, name: FlavourName) -> Iterator[tuple[Path, Path]]:
-    """Yield the interpreter of a flavour's archive, CPython's tests beside it, and a directory."""
-    workspace = request.workspace
-    with tempfile.TemporaryDirectory(prefix="contain-regrtest-") as folder:
-        place = Path(folder)
-        extract(workspace.place("archives") / f"{name}.tar", place / "root")
-        root = place / "root" / request.recipe.build.prefix.lstrip("/")
-        threads = "t" if request.recipe.tuning.threading == "free" else ""
-        python = f"python{request.release.series}{threads}"
-        regrtest.lay_tests(
-            workspace.place("source") / "Lib", workspace.place("relocated"), root, python
-        )
-        (place / "work").mkdir()
-        yield root / "bin" / python, place / "work"

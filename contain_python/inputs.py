@@ -5,7 +5,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-from contain_python import bolting, compilers, making, profiles, toolchain, tuning
+from contain_python import (
+    bolting,
+    compilers,
+    crossing,
+    hardening,
+    making,
+    profiles,
+    targets,
+    toolchain,
+    tuning,
+)
 from contain_python.bundled import plan
 from contain_python.bundled.building import Toolchain
 from contain_python.files import sha256
@@ -170,7 +180,7 @@ class BuildInputs:
             "configure": self._configure,
             "make": self._make,
             "install": lambda: {
-                "code": code_of(install),
+                "code": code_of(install, crossing),
                 "prefix": recipe.build.prefix,
                 "libpython": recipe.build.libpython,
             },
@@ -199,7 +209,7 @@ class BuildInputs:
 
     def _configure(self) -> Inputs:
         return {
-            "code": code_of(configure, tuning),
+            "code": code_of(configure, tuning, hardening, targets, crossing),
             "compiler": self.compiler,
             "packages": self.packages,
             "configure line": self.configure_line,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from contain_python import budget, prefixes, profiles
+from contain_python import budget, crossing, prefixes, profiles
 from contain_python.artifacts import files_of
 from contain_python.bundled.plan import is_bundled
 from contain_python.checks.modules import public_modules
@@ -37,7 +36,7 @@ from contain_python.model import (
     Verified,
 )
 from contain_python.names import artifact_name
-from contain_python.profile_choice import choose_profile
+from contain_python.recorded import compiled_before, recorded_profile
 from contain_python.report import show_results
 from contain_python.request import Request
 from contain_python.rules import rules_for, toolchain_has_cet
@@ -59,7 +58,7 @@ from contain_python.stages import (
     verify,
 )
 from contain_python.steps import Steps
-from contain_python.store import Entry
+from contain_python.targets import is_foreign
 
 
 def build(request: Request, console: Console, until: str = "pack") -> tuple[Artifact, ...]:
@@ -91,9 +90,9 @@ def stages_of(request: Request, steps: Steps) -> Iterator[str]:
     yield "unpack"
 
     # A recorded profile is an input, like the source; so is an installed prefix in the cache.
-    steps.inputs.profile = _recorded_profile(request, steps)
+    steps.inputs.profile = recorded_profile(request, steps)
     with ExitStack() as held:
-        before = _compiled_before(request, steps, held)
+        before = compiled_before(request, steps, held)
         if before:
             for stage in ("libraries", "configure", "train", "make"):
                 steps.skip(stage, before.why)
@@ -103,6 +102,7 @@ def stages_of(request: Request, steps: Steps) -> Iterator[str]:
             _libraries(request, steps)
             yield "libraries"
 
+            _helper(request, console)
             # Only configure, whose stamp goes first, may follow a make that began here.
             if was_begun(tree.root) and steps.kept("make") is None:
                 steps.forget("configure")
@@ -157,60 +157,6 @@ def stages_of(request: Request, steps: Steps) -> Iterator[str]:
     yield "pack"
 
 
-def _recorded_profile(request: Request, steps: Steps) -> Profile | None:
-    """Return the profile that was recorded for this very build, if there is one."""
-    if not request.wants_profile or request.record:
-        return None
-    return choose_profile(request, steps.inputs.profile_key, steps.console.note)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Compiled:
-    """An installed prefix for which nothing has to be compiled here, and where it is."""
-
-    why: str
-    restore: Callable[[], Prefix]
-
-
-def _compiled_before(request: Request, steps: Steps, held: ExitStack) -> _Compiled | None:
-    """Return the installed prefix if it is wanted, and there without the tree it came from."""
-    if request.cold or not steps.reaches("install"):
-        return None
-    installed: Prefix | None = steps.kept("install")
-    if installed is None:
-        entry = _cached_prefix(request, steps, held)
-        why = "not needed: what it would lead to is in the cache"
-        if entry is None:
-            return None
-        restore = functools.partial(prefixes.restore, entry, request.workspace)
-        return _Compiled(why=why, restore=restore)
-    if steps.kept("configure") is not None and steps.kept("make") is not None:
-        return None
-    return _Compiled(why="not needed: what it led to is installed", restore=lambda: installed)
-
-
-def _cached_prefix(request: Request, steps: Steps, held: ExitStack) -> Entry | None:
-    """Return the installed prefix in the cache, if it is there.
-
-    If it is not there, its key stays held: whoever wants the same waits until we have made it.
-    """
-    store = prefixes.store_of(request.workspace.cache)
-    held.enter_context(
-        store.held(
-            steps.inputs.prefix_key(whatever_profile=True),
-            lambda: steps.console.note("another build is compiling the same: waiting for it"),
-        )
-    )
-    # Whoever we waited for may have trained.
-    steps.inputs.profile = _recorded_profile(request, steps)
-    if request.wants_profile and not steps.inputs.profile:
-        return None
-    entry = store.find(steps.inputs.prefix_key(), steps.console.note)
-    if entry:
-        held.close()
-    return entry
-
-
 def _train(request: Request, steps: Steps, configured: ConfiguredTree) -> Profile | None:
     """Return the recorded profile, or train and record one; none where none is wanted."""
     if not request.wants_profile:
@@ -229,7 +175,7 @@ def _record(request: Request, steps: Steps, configured: ConfiguredTree) -> Profi
     waiting = "another build is recording the same profile: waiting for it"
     with cache.held(digest(key), lambda: console.note(waiting)):
         # Two builds that both train cannot match: whoever comes second takes the first's.
-        profile = _recorded_profile(request, steps)
+        profile = recorded_profile(request, steps)
         if profile:
             return profile
         if not request.record:
@@ -280,6 +226,23 @@ def _libraries(request: Request, steps: Steps) -> None:
     )
     keys = steps.inputs.libraries
     steps.keep("libraries", Bundle, lambda: libraries.libraries(request.release, keys, here))
+
+
+def _helper(request: Request, console: Console) -> None:
+    """Build the Python that helps to build for a system that this machine cannot run."""
+    workspace = request.workspace
+    if crossing.helper(request.recipe, request.release, workspace.root) is None:
+        return
+    console.note(f"{request.recipe.build.target} does not run here: a Python that does comes first")
+    helping = replace(
+        request,
+        recipe=crossing.recipe_of_helper(request.recipe, request.release),
+        workspace=replace(workspace, root=workspace.root / crossing.PLACE),
+        profile=None,
+        require_profile=False,
+        record=None,
+    )
+    build(helping, console, until="install")
 
 
 def _pristine(request: Request, source: SourceArchive, tree: SourceTree) -> SourceTree:
@@ -380,7 +343,7 @@ def _judge(
     ) as subject:
         results = verify.judge(subject, rules, console.progress)
         show_results(console, name, results)
-        if name == "runtime":
+        if name == "runtime" and not is_foreign(recipe):
             budget.refuse_slow_start(recipe.budget, subject.executable)
     return results
 

@@ -64,6 +64,12 @@ class Target:
         return self.machine.partition("-")[0]
 
     @property
+    def objcopy(self) -> str:
+        """Return the program that takes its debug symbols out."""
+        here = self.architecture == platform.machine()
+        return "objcopy" if here else f"{self.architecture}-linux-gnu-objcopy"
+
+    @property
     def ending(self) -> str:
         """Return what artifacts' names have of it: gnu.2.17, or musl."""
         return self.name.rpartition("-")[2]
@@ -224,6 +230,11 @@ def refuse_without_zig(recipe: Recipe) -> None:
             expected="the command zig on PATH, or the Python package ziglang",
             remedy="pip install 'contain-python[targets]'",
         )
+
+
+def build_machine() -> str:
+    """Return this machine as GNU's configure scripts call it. Raises ToolchainError."""
+    return process.output(["gcc", "-dumpmachine"], error=ToolchainError).strip()
 
 
 def is_foreign(recipe: Recipe) -> bool:

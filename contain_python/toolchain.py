@@ -6,19 +6,14 @@ give it.
 
 from __future__ import annotations
 
-import functools
 import re
 import shlex
 import shutil
 import tempfile
-import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Literal
-
-from packaging.specifiers import SpecifierSet
 
 from contain_python import distribution, process, targets, tuning
 from contain_python.distribution import (
@@ -30,58 +25,12 @@ from contain_python.errors import ContainError, ToolchainError
 from contain_python.model import Release
 from contain_python.process import Line
 from contain_python.recipe import Recipe
-from contain_python.structure import structure
+from contain_python.toolchain_table import LibraryEntry, ToolEntry, table
 
 Extra = Literal["tests"]
 
 #: Where headers lie on the distributions we know; asked only while there is no compiler to ask.
 _INCLUDE = ("/usr/local/include", "/usr/include", "/usr/include/*-linux-*")
-
-
-@dataclass(frozen=True, kw_only=True)
-class CompilerEntry:
-    """Packages that give a compiler whose name matches `pattern`."""
-
-    pattern: str
-    packages: Packages
-
-
-@dataclass(frozen=True, kw_only=True)
-class ToolEntry:
-    """A command that must be on PATH, what for, and with which package manager only, if so."""
-
-    command: str
-    why: str
-    packages: Packages
-    manager: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LibraryEntry:
-    """Headers and libraries, and the stdlib modules of which releases need them."""
-
-    name: str
-    headers: tuple[str, ...]
-    packages: Packages
-    link: tuple[str, ...] = ()
-    pkg_config: str = ""
-    modules: tuple[str, ...] = ()
-    series: str = ""
-
-    def admits(self, release: Release) -> bool:
-        """Return whether the release has the modules that need this library."""
-        return SpecifierSet(self.series, prereleases=True).contains(release.version)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """The whole of `toolchain.toml`."""
-
-    compilers: tuple[CompilerEntry, ...]
-    tools: tuple[ToolEntry, ...]
-    libraries: tuple[LibraryEntry, ...]
-    tests: tuple[ToolEntry, ...]
-    bundling: tuple[ToolEntry, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,13 +59,6 @@ class Missing:
     def optional(self) -> bool:
         """Return whether the build goes on without it."""
         return self.need.optional
-
-
-@functools.cache
-def table() -> Table:
-    """Return the table of what builds need."""
-    text = resources.files("contain_python").joinpath("toolchain.toml").read_text(encoding="utf-8")
-    return structure(Table, tomllib.loads(text), "toolchain.toml")
 
 
 # --- what is needed -----------------------------------------------------------------------------
@@ -156,6 +98,9 @@ def _bundling_needs(recipe: Recipe) -> Iterator[Need]:
     if recipe.build.linkage == "bundled":
         yield _compiler_need("gcc", "compiles the helpers of bundled libraries")
         yield from (_tool_need(entry) for entry in table().bundling)
+    target = targets.target_of(recipe)
+    if target and target.objcopy != "objcopy":
+        yield _compiler_need(target.objcopy, "takes debug symbols out")
     for program in targets.training_programs(recipe):
         yield _compiler_need(program, "counts what training does")
 

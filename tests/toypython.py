@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contain_python.files import sha256
-from contain_python.toolchain import table
+from contain_python.toolchain_table import table
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATES = Path(__file__).resolve().parent / "toypython"

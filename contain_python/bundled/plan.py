@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from contain_python import process, targets
+from contain_python import targets
 from contain_python.bundled import building, hiding
 from contain_python.bundled.building import Toolchain, configure_words
 from contain_python.bundled.table import Library, libraries_for
-from contain_python.errors import ToolchainError, UsageError
+from contain_python.errors import UsageError
 from contain_python.files import sha256
 from contain_python.hardening import ARCHITECTURE_CFLAGS, HARDENING_CFLAGS
 from contain_python.keeping import code_of, digest
@@ -94,12 +94,8 @@ def toolchain(recipe: Recipe, machine: str) -> Toolchain:
             "-gno-record-gcc-switches",
         ),
         host=machine,
-        build=_build_machine() if target else machine,
+        build=targets.build_machine() if target else machine,
     )
-
-
-def _build_machine() -> str:
-    return process.output(["gcc", "-dumpmachine"], error=ToolchainError).strip()
 
 
 def keys_of(recipe: Recipe, release: Release, tools: Toolchain, compiler: str) -> dict[str, str]:

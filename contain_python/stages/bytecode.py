@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from contain_python import crossing
 from contain_python.byte_code import SAID, compile_names
 from contain_python.files import copy_tree, sorted_entries, whole_directory
 from contain_python.ledger import Ledger
@@ -36,7 +37,8 @@ def byte_compile(
                 )
 
         compile_names(
-            root / "bin" / stripped.executable.name,
+            crossing.helper(recipe, stripped.release, workspace.root)
+            or root / "bin" / stripped.executable.name,
             root,
             names,
             epoch=stripped.source.epoch,

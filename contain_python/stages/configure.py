@@ -8,7 +8,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from contain_python import process, targets, tuning
+from contain_python import crossing, process, targets, tuning
 from contain_python.bundled import plan
 from contain_python.compilers import compiler_identity
 from contain_python.errors import ToolchainError
@@ -40,10 +40,12 @@ def target_machine(recipe: Recipe) -> str:
 def configure_argv(recipe: Recipe, tree: SourceTree, machine: str) -> tuple[str, ...]:
     """Return the configure line; `machine` is the compiler's target, such as x86_64-linux-gnu."""
     optimize = recipe.build.optimize
+    crossing_words = crossing.configure_words(recipe, tree.release, tree.root.parent)
     options = [
         "./configure",
         f"--prefix={recipe.build.prefix}",
-        f"--build={machine}",
+        f"--build={targets.build_machine() if crossing_words else machine}",
+        *crossing_words,
         "--enable-option-checking=fatal",
         "--enable-loadable-sqlite-extensions",
         "--with-ensurepip=no",
@@ -141,7 +143,11 @@ def configure(
         cwd=tree.root,
         log=log,
         on_line=watch,
-        environment={"SOURCE_DATE_EPOCH": str(tree.epoch), **_ANSWERS},
+        environment={
+            "SOURCE_DATE_EPOCH": str(tree.epoch),
+            **_ANSWERS,
+            **(crossing.ANSWERS if targets.is_foreign(recipe) else {}),
+        },
         remedy=f"read {log} and {tree.root / 'config.log'}",
     )
     # 3.11's configure does not know every module: what it does not name, make will show.

@@ -7,7 +7,7 @@ import shutil
 import stat
 from pathlib import Path
 
-from contain_python import process
+from contain_python import crossing, process
 from contain_python.bundled.building import LICENCES
 from contain_python.bundled.place import PLACE
 from contain_python.files import remove_tree, sorted_entries, whole_directory
@@ -25,7 +25,7 @@ def install(recipe: Recipe, workspace: Workspace, tree: BuiltTree, on_line: Line
         _make_install(workspace, tree, destdir, on_line)
         if recipe.build.libpython == "both":
             _install_shared_library(tree, root)
-        _install_pip(workspace, tree, root)
+        _install_pip(recipe, workspace, tree, root)
         _install_licences(workspace.place("libraries") / LICENCES, root)
         (root / "bin" / "python").symlink_to("python3")
         _link_version(tree, root)
@@ -53,13 +53,20 @@ def _install_shared_library(tree: BuiltTree, root: Path) -> None:
     (root / "lib" / library).symlink_to(built.name)
 
 
-def _install_pip(workspace: Workspace, tree: BuiltTree, root: Path) -> None:
-    python = root / "bin" / tree.configured.python
+def _install_pip(recipe: Recipe, workspace: Workspace, tree: BuiltTree, root: Path) -> None:
+    helper = crossing.helper(recipe, tree.configured.source.release, workspace.root)
+    python = helper or root / "bin" / tree.configured.python
+    environment = _environment(tree)
+    alone: tuple[str, ...] = ("-I",)
+    if helper:
+        # It is told by its environment whom it stands for.
+        environment |= crossing.environment(tree.configured, helper, root)
+        alone = ("-s", "-P")
     process.run(
-        [python, "-I", "-B", "-m", "ensurepip", "--default-pip"],
+        [python, *alone, "-B", "-m", "ensurepip", "--default-pip"],
         cwd=root,
         log=workspace.log("install"),
-        environment=_environment(tree),
+        environment=environment,
     )
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from contain_python import bolting, process, profiles
+from contain_python import bolting, process, profiles, targets
 from contain_python.errors import CompileError
 from contain_python.extensions import refuse_missing
 from contain_python.findings import counted
@@ -80,7 +80,8 @@ def make(  # noqa: PLR0913  the stage's inputs and its two listeners
     if recipe.build.libpython == "both":
         shared = shared_library_argv(command, tree.python)
         process.run(shared, cwd=root, log=log, environment=environment)
-    refuse_missing(recipe, tree.source.release, set(absent_modules(root, tree.extensions)))
+    if not targets.is_foreign(recipe):
+        refuse_missing(recipe, tree.source.release, set(absent_modules(root, tree.extensions)))
     return BuiltTree(configured=tree, make_command=command, profile=profile)
 
 

@@ -14,6 +14,7 @@ from contain_python.model import Prefix
 from contain_python.recipe import Recipe
 from contain_python.records import update_records
 from contain_python.removal import apply_rules
+from contain_python.targets import target_of
 from contain_python.tuning import bolt_programs
 from contain_python.workspace import Workspace
 
@@ -42,7 +43,11 @@ def strip(recipe: Recipe, workspace: Workspace, relocated: Prefix) -> tuple[Pref
 
 def objcopy(recipe: Recipe) -> str:
     """Return the program that strips: what BOLT wrote no longer starts after binutils'."""
-    return bolt_programs(recipe)[-1] if recipe.tuning.bolt else "objcopy"
+    if recipe.tuning.bolt:
+        return bolt_programs(recipe)[-1]
+    target = target_of(recipe)
+    # binutils know one processor each.
+    return target.objcopy if target else "objcopy"
 
 
 def _detach_symbols(program: str, root: Path, path: Path, symbols: Path, ledger: Ledger) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
-from contain_python import commands
+from contain_python import commands, own_tests
 from contain_python.advisories.judging import fixed_between
 from contain_python.advisories.sources import cpython_advisories
 from contain_python.artifacts import Described, describe
@@ -186,7 +186,7 @@ def _tested(
         return None, "not run (--tests none)"
     told = wanted.tests or "the whole suite"
     try:
-        commands.run_regrtest(options, console, "runtime", wanted.tests)
+        own_tests.run_regrtest(options, console, "runtime", wanted.tests)
     except CheckError as problem:
         return problem, f"FAILED ({told}): {problem.what}: {problem.found}"
     return None, f"passed ({told}), but for failures that regrtest.toml explains"

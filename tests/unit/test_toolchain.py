@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from values import a_release
 
-from contain_python import distribution, toolchain
+from contain_python import distribution, toolchain, toolchain_table
 from contain_python.compilers import compiler_identity
 from contain_python.errors import ToolchainError
 from contain_python.model import Release
@@ -117,7 +117,7 @@ def test_library_is_needed_while_one_of_its_modules_is_wanted() -> None:
 
 def test_pkg_config_is_asked_for_unusual_places() -> None:
     """Tk's headers, which no compiler finds by itself, are found where pkg-config says."""
-    tk = next(entry for entry in toolchain.table().libraries if entry.name == "Tk")
+    tk = next(entry for entry in toolchain_table.table().libraries if entry.name == "Tk")
     assert toolchain._pkg_config_flags("zlib") == ("-lz",)
     assert toolchain._pkg_config_flags("no-such-package") == ()
     assert tk.pkg_config == "tk"
@@ -129,7 +129,7 @@ def test_header_in_an_unusual_place(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "include/only-pkg-config-knows.h").touch()
     script(tmp_path / "pkg-config", f"echo -I{tmp_path}/include -lz")
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    entry = toolchain.LibraryEntry(
+    entry = toolchain_table.LibraryEntry(
         name="odd",
         headers=("only-pkg-config-knows.h",),
         link=("-lodd",),

@@ -150,4 +150,4 @@ def test_judging(prefix: Path) -> None:
 
 def test_order_holds_reading_checks_first() -> None:
     """What moves and runs the Python comes after what reads it as it was packed."""
-    assert verify._CHECKS[0][1] is elf.check
+    assert verify._READING[0][1] is elf.check
