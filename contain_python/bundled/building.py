@@ -158,7 +158,7 @@ def _keep(library: Library, source: Path, root: Path) -> None:
     for place, patterns in library.keep.items():
         for pattern in patterns:
             for path in _matches(library, source, pattern):
-                renamed = place.endswith(".h")
+                renamed = place.endswith((".a", ".h"))
                 _copy(path, root / place if renamed else root / place / path.name)
     for text in library.texts:
         (path,) = _matches(library, source, text)

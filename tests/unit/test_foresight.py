@@ -100,10 +100,11 @@ def test_new_workspace_runs_everything(tmp_path: Path) -> None:
     """Where nothing was built, every stage would run, and looking leaves no trace."""
     found = told(a_request(tmp_path))
     assert [stage for stage, one in found.items() if one.does == "run"] == [
-        stage for stage in STAGES if stage != "train"
+        stage for stage in STAGES if stage not in ("libraries", "train")
     ]
+    assert found["libraries"].why == "the distribution's are linked"
     assert found["train"].why == "no profile is wanted"
-    assert {found[stage].why for stage in KEPT} == {"it has not run here"}
+    assert {found[stage].why for stage in {*KEPT} - {"libraries"}} == {"it has not run here"}
     assert list(tmp_path.iterdir()) == []
 
 

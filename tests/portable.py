@@ -1,0 +1,208 @@
+"""What a portable Python must do in any root: run by it there, with a directory of certificates."""
+
+from __future__ import annotations
+
+import ctypes
+import curses
+import os
+import pty
+import socket
+import sqlite3
+import ssl
+import sys
+import threading
+import time
+import uuid
+from pathlib import Path
+
+
+def compresses() -> str:
+    """Every compression gives back what went in."""
+    import bz2
+    import lzma
+    import zlib
+
+    names = ["zlib", "bz2", "lzma"]
+    modules = [zlib, bz2, lzma]
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+
+        names.append("zstd")
+        modules.append(zstd)
+    data = bytes(range(256)) * 999
+    for module in modules:
+        assert module.decompress(module.compress(data)) == data
+    return ", ".join(names)
+
+
+def calls_back() -> str:
+    """libffi makes a C function of a Python one."""
+    kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_int), ctypes.POINTER(ctypes.c_int))
+    numbers = (ctypes.c_int * 5)(5, 1, 4, 2, 3)
+    ctypes.CDLL(None).qsort(numbers, 5, ctypes.sizeof(ctypes.c_int), kind(lambda a, b: a[0] - b[0]))
+    assert list(numbers) == [1, 2, 3, 4, 5]
+    return "qsort of libc calls back"
+
+
+def searches() -> str:
+    """SQLite has what people expect of it, and loads extensions."""
+    with sqlite3.connect(":memory:") as base:
+        base.execute("create virtual table pages using fts5(text)")
+        base.execute("insert into pages values ('one tarball for every Linux')")
+        (found,) = base.execute("select text from pages where pages match 'every'").fetchone()
+        assert "every" in found
+        assert base.execute("select json_extract('{\"a\": 7}', '$.a')").fetchone() == (7,)
+        assert base.execute("select round(sqrt(2.0), 3)").fetchone() == (1.414,)
+        base.execute("create virtual table boxes using rtree(id, x0, x1)")
+        base.enable_load_extension(True)  # noqa: FBT003  it has no other form
+    return sqlite3.sqlite_version
+
+
+def speaks_tls(folder: Path) -> str:
+    """A client trusts a local server by its authority, and refuses it without."""
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(folder / "server.pem", folder / "server.key")
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        for _ in range(2):
+            connection, _ = listener.accept()
+            try:
+                with server.wrap_socket(connection, server_side=True) as secure:
+                    secure.sendall(b"hello")
+            except (ssl.SSLError, OSError):
+                connection.close()
+
+    threading.Thread(target=serve, daemon=True).start()
+    trusting = ssl.create_default_context(cafile=str(folder / "authority.pem"))
+    with (
+        socket.create_connection(listener.getsockname()) as plain,
+        trusting.wrap_socket(plain, server_hostname="localhost") as secure,
+    ):
+        assert secure.recv(5) == b"hello"
+        version = str(secure.version())
+    try:
+        with socket.create_connection(listener.getsockname()) as plain:
+            ssl.create_default_context().wrap_socket(plain, server_hostname="localhost")
+    except ssl.SSLCertVerificationError:
+        return f"{ssl.OPENSSL_VERSION}, {version}"
+    raise AssertionError("a certificate that nobody vouches for was accepted")
+
+
+def knows_authorities() -> str:
+    """Certificates of the system are found, wherever this one has them."""
+    number = len(ssl.create_default_context().get_ca_certs())
+    paths = ssl.get_default_verify_paths()
+    hashed = len(list(Path(paths.capath).glob("*.0"))) if paths.capath else 0
+    assert number or hashed or not Path("/etc/ssl/certs/ca-certificates.crt").exists()
+    return f"{number} of a file, {hashed} by hash"
+
+
+def edits_lines() -> str:
+    """Keys do in a pseudo-terminal what line editing makes of them."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ["TERM"] = "xterm"
+        import readline  # noqa: F401  what input() then edits with
+
+        print("got", repr(input("> ")), flush=True)
+        os._exit(0)
+    _until(terminal, b"> ")
+    # "ac", one to the left, "b": which the terminal alone would not make "abc".
+    os.write(terminal, b"ac\x02b\r")
+    told = _until(terminal, b"got '")
+    told += _until(terminal, b"\n")
+    os.waitpid(child, 0)
+    assert b"got 'abc'" in told, told
+    import readline
+
+    return str(getattr(readline, "backend", "readline"))
+
+
+def _until(terminal: int, mark: bytes) -> bytes:
+    read, deadline = b"", time.monotonic() + 20
+    while mark not in read and time.monotonic() < deadline:
+        try:
+            read += os.read(terminal, 1024)
+        except OSError:
+            break
+    return read
+
+
+def draws() -> str:
+    """Curses knows a terminal, where its description is."""
+    try:
+        curses.setupterm("xterm", 1)
+    except curses.error as problem:
+        return f"no description of xterm here: {problem}"
+    assert curses.tigetnum("colors") >= 8
+    return f"xterm, {curses.tigetnum('colors')} colours"
+
+
+def recurses() -> str:
+    """Deep recursion in a thread ends in an exception, not in a crash."""
+    depth = 0
+    ended = []
+
+    def down() -> None:
+        nonlocal depth
+        depth += 1
+        down()
+
+    def run() -> None:
+        try:
+            down()
+        except RecursionError:
+            ended.append(depth)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert ended, "it did not end by RecursionError"
+    deepest = [0]
+
+    def sort(level: int) -> int:
+        # Through C and back, which takes the most of a stack.
+        deepest[0] = level
+        return sorted([level], key=lambda item: sort(item + 1))[0]
+
+    def run_through_c() -> None:
+        try:
+            sort(0)
+        except RecursionError:
+            ended.append(deepest[0])
+
+    thread = threading.Thread(target=run_through_c)
+    thread.start()
+    thread.join()
+    assert len(ended) == 2, "it did not end by RecursionError"
+    return f"{ended[0]} calls, {ended[1]} through C"
+
+
+def identifies() -> str:
+    """libuuid makes identifiers."""
+    import _uuid
+
+    assert uuid.uuid1().version == 1
+    return "libuuid" if _uuid.has_uuid_generate_time_safe else "a random one"
+
+
+def main(folder: Path) -> None:
+    """Do everything and tell of each, in a line."""
+    for name, act in (
+        ("compression", compresses),
+        ("ctypes", calls_back),
+        ("sqlite", searches),
+        ("tls", lambda: speaks_tls(folder)),
+        ("authorities", knows_authorities),
+        ("readline", edits_lines),
+        ("curses", draws),
+        ("recursion", recurses),
+        ("uuid", identifies),
+    ):
+        print(f"{name}: {act()}", flush=True)
+    print("ALL OF IT WORKS")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
