@@ -1,0 +1,192 @@
+"""One tarball for every Linux: compiled for glibc 2.17, its libraries inside, tried elsewhere."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bases import make_base
+from toypython import ROOT
+
+from contain_python.elf import read_elf
+from contain_python.elf_symbols import exported
+from contain_python.extraction import extract
+from contain_python.files import remove_tree
+
+TARGET = "x86_64-linux-gnu.2.17"
+BUNDLED = {
+    *("bzip2", "libedit", "libffi", "libuuid", "ncurses"),
+    *("openssl", "sqlite", "xz", "zlib", "zstd"),
+}
+
+#: Wheels that bring an OpenSSL and a SQLite of their own.
+OWN = ("cryptography", "psycopg2-binary", "pysqlite3-binary")
+
+#: Each library twice in one process, ours and a wheel's, in either order.
+TOGETHER = """
+import sys
+if sys.argv[1] == "wheels first":
+    import pysqlite3, psycopg2
+    from cryptography.hazmat.bindings.openssl.binding import Binding
+import hashlib, sqlite3, ssl
+import pysqlite3, psycopg2
+from cryptography import x509
+from cryptography.fernet import Fernet
+from cryptography.hazmat.backends.openssl import backend
+box = Fernet(Fernet.generate_key())
+assert box.decrypt(box.encrypt(b"x")) == b"x"
+assert hashlib.sha256(b"abc").hexdigest().startswith("ba7816bf")
+assert len(ssl.create_default_context().get_ciphers()) > 5
+for module in (sqlite3, pysqlite3.dbapi2):
+    with module.connect(":memory:") as base:
+        assert base.execute("select sqlite_version()").fetchone()[0] == module.sqlite_version
+assert psycopg2.__libpq_version__ > 0
+print(sqlite3.sqlite_version, pysqlite3.dbapi2.sqlite_version)
+print(ssl.OPENSSL_VERSION, "|", backend.openssl_version_text())
+"""
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build 3.14 for the target; the workspace stays, for a second session on one machine."""
+    folder = tmp_path_factory.mktemp("portable")
+    words = ("--python=3.14", f"--target={TARGET}", "--optimize=none", "--workspace=build/target")
+    done = subprocess.run(
+        [sys.executable, "-m", "invoke", "build-python", *words, f"--dist={folder}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def manifest(dist: Path, kind: str) -> dict[str, Any]:
+    (path,) = dist.glob(f"python-3.14.*-linux-x86_64-gnu.2.17-{kind}.json")
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def prefixes(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return the extracted flavours."""
+    found = {}
+    for kind in ("runtime", "builder"):
+        (tarball,) = dist.glob(f"python-*-{kind}.tar.zst")
+        place = tmp_path_factory.mktemp(kind)
+        extract(tarball, place)
+        found[kind] = place / "opt/myorg/python"
+    return found
+
+
+def test_everything_was_tried_here(dist: Path) -> None:
+    """This machine runs it, so every check ran, and passed."""
+    for kind in ("runtime", "builder"):
+        assert {row["passed"] for row in manifest(dist, kind)["checks"]} == {True}
+
+
+def test_nothing_is_asked_of_the_system_but_its_c_library(
+    dist: Path, prefixes: dict[str, Path]
+) -> None:
+    """No package of a distribution is needed, and no glibc newer than 2.17."""
+    described = manifest(dist, "runtime")
+    sonames = {row["soname"] for row in described["libraries"]}
+    assert sonames <= {"libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "libutil.so.1",
+                       "librt.so.1", "ld-linux-x86-64.so.2"}  # fmt: skip
+    facts = read_elf(prefixes["runtime"] / "bin/python3.14")
+    assert facts
+    assert tuple(map(int, facts.highest_glibc.split("."))) <= (2, 17)
+
+
+def test_bundled_libraries_are_told(dist: Path, prefixes: dict[str, Path]) -> None:
+    """Manifest, bill of materials and licences name each of them."""
+    described = manifest(dist, "runtime")
+    assert {row["name"] for row in described["bundled"]} == BUNDLED
+    licences = prefixes["runtime"] / "share/licenses"
+    assert {path.name for path in licences.iterdir()} == BUNDLED
+    (bill,) = (prefixes["runtime"] / "share/sbom").glob("*.cdx.json")
+    components = {row["name"]: row for row in json.loads(bill.read_text())["components"]}
+    assert set(components) >= BUNDLED
+    assert "Apache License" in json.dumps(components["openssl"]["licenses"])
+    assert components["openssl"]["cpe"].startswith("cpe:2.3:a:openssl:openssl:3.5.")
+
+
+def test_its_symbols_are_its_own(prefixes: dict[str, Path]) -> None:
+    """A wheel finds none of the bundled libraries in the interpreter."""
+    names = set(exported(prefixes["runtime"] / "bin/python3.14"))
+    assert "Py_Initialize" in names
+    assert not {name for name in names if name.startswith(("SSL_", "EVP_", "sqlite3_", "AES_"))}
+
+
+def test_wheels_keep_their_own_libraries(prefixes: dict[str, Path], tmp_path: Path) -> None:
+    """Wheels with an OpenSSL and a SQLite of their own work beside ours, in either order."""
+    home = tmp_path / "venv"
+    subprocess.run([prefixes["builder"] / "bin/python3", "-m", "venv", home], check=True)
+    subprocess.run([home / "bin/pip", "install", "-q", "--only-binary", ":all:", *OWN], check=True)
+    for order in ("ours first", "wheels first"):
+        done = subprocess.run(
+            [home / "bin/python", "-c", TOGETHER, order],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        ours, theirs = done.stdout.splitlines()[0].split()
+        assert ours != theirs
+
+
+@pytest.fixture(scope="module")
+def bullseye(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Unpack the oldest Debian that there is, with glibc 2.31."""
+    folder = tmp_path_factory.mktemp("bullseye")
+    root = folder / "root"
+    root.mkdir()
+    tar = make_base("bullseye", folder / "bullseye.tar")
+    subprocess.run(["tar", "-C", root, "-xf", tar, "--exclude=./dev/*"], check=True)
+    yield root
+    remove_tree(root)
+
+
+def test_older_system_runs_it(prefixes: dict[str, Path], bullseye: Path, tmp_path: Path) -> None:
+    """TLS, SQLite, line editing, curses and deep recursion work where it was not compiled."""
+    shutil.copytree(prefixes["runtime"], bullseye / "python", symlinks=True)
+    shutil.copy(Path(__file__).parents[1] / "portable.py", bullseye / "portable.py")
+    certificates(bullseye / "certificates")
+    script = (
+        'mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" &&'
+        ' exec chroot "$1" /python/bin/python3.14 -I /portable.py /certificates'
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, "sh", bullseye],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ALL OF IT WORKS" in done.stdout
+
+
+def certificates(folder: Path) -> None:
+    """Make an authority, and a server's certificate by it."""
+    folder.mkdir()
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+    constraints = ("-addext", "basicConstraints=critical,CA:TRUE")
+    usage = ("-addext", "keyUsage=critical,keyCertSign")
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "authority.key", "-out",
+            "authority.pem", "-subj", "/CN=authority", *constraints, *usage)  # fmt: skip
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "server.key", "-out", "server.csr",
+            "-subj", "/CN=localhost")  # fmt: skip
+    (folder / "ext").write_text("subjectAltName=DNS:localhost\nauthorityKeyIdentifier=keyid\n")
+    openssl("x509", "-req", "-in", "server.csr", "-CA", "authority.pem", "-CAkey", "authority.key",
+            "-CAcreateserial", "-out", "server.pem", "-extfile", "ext")  # fmt: skip
