@@ -5,16 +5,17 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from contain_python import prefixes, profiles
+from contain_python.bundled import plan
 from contain_python.errors import UsageError
 from contain_python.fetching import MirrorFailed, check_content
 from contain_python.files import tree_size
-from contain_python.model import Release
+from contain_python.model import Pinned
 from contain_python.store import Store
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B?", re.IGNORECASE)
@@ -40,33 +41,35 @@ class Item:
     damage: str = ""
 
 
-def contents(cache: Path, releases: tuple[Release, ...], *, verify: bool) -> list[Item]:
-    """Return everything in a cache; with `verify` every file is hashed and judged."""
+def contents(cache: Path, known: Mapping[str, Pinned], *, verify: bool) -> list[Item]:
+    """Return everything in a cache; with `verify` every file is hashed and judged.
+
+    `known` are the sources that are pinned, by the names of their files.
+    """
     wheels = Store(folder=cache / "wheels", ending=".wheel.tar")
     return [
-        *_sources(cache / "sources", releases, verify=verify),
+        *_sources(cache / "sources", known, verify=verify),
         *_stored("profile", profiles.store_of(cache / "profiles"), verify=verify, precious=True),
         *_stored("prefix", prefixes.store_of(cache), verify=verify, precious=False),
+        *_stored("library", plan.store_of(cache), verify=verify, precious=False),
         *_stored("wheel", wheels, verify=verify, precious=False),
         *_ccache(cache / "ccache"),
     ]
 
 
-def _sources(folder: Path, releases: tuple[Release, ...], *, verify: bool) -> Iterator[Item]:
-    known = {release.filename: release for release in releases}
+def _sources(folder: Path, known: Mapping[str, Pinned], *, verify: bool) -> Iterator[Item]:
     for path in _files(folder):
-        release = known.get(path.name)
         damage = _left_over(path)
         if verify and not damage:
-            damage = _source_damage(path, release)
+            damage = _source_damage(path, known.get(path.name))
         yield _item("source", path, damage)
 
 
-def _source_damage(path: Path, release: Release | None) -> str:
-    if release is None:
-        return "releases.lock does not have it"
+def _source_damage(path: Path, pinned: Pinned | None) -> str:
+    if pinned is None:
+        return "neither releases.lock nor libraries.toml has it"
     try:
-        check_content(path, release)
+        check_content(path, pinned)
     except MirrorFailed as problem:
         return str(problem)
     return ""

@@ -64,15 +64,34 @@ def versioned_imports(path: Path) -> Iterator[Import]:
 
 
 def exported(path: Path) -> Iterator[str]:
-    """Yield the symbols that an ELF file offers to others; none of any other file."""
+    """Yield the symbols that an ELF file offers to others; none of any other file.
+
+    What the linker copied out of a library, such as stderr into an executable, is that library's.
+    """
     if not is_elf(path):
         return
     with path.open("rb") as stream:
-        names = ELFFile(stream).get_section_by_name(".dynsym")
+        elf = ELFFile(stream)
+        names = elf.get_section_by_name(".dynsym")
         if isinstance(names, SymbolTableSection):
-            for symbol in names.iter_symbols():
-                if symbol["st_shndx"] != "SHN_UNDEF" and symbol.name:
+            copied = _copied(elf)
+            for number, symbol in enumerate(names.iter_symbols()):
+                if symbol["st_shndx"] != "SHN_UNDEF" and symbol.name and number not in copied:
                     yield str(symbol.name)
+
+
+def _copied(elf: ELFFile) -> set[int]:
+    """Return the numbers of the symbols whose version is one that a needed library provides."""
+    indices = elf.get_section_by_name(".gnu.version")
+    needed = elf.get_section_by_name(".gnu.version_r")
+    if not (isinstance(indices, GNUVerSymSection) and isinstance(needed, GNUVerNeedSection)):
+        return set()
+    provided = dict(_versions(needed))
+    return {
+        number
+        for number, symbol in enumerate(indices.iter_symbols())
+        if isinstance(symbol["ndx"], int) and symbol["ndx"] & _INDEX in provided
+    }
 
 
 def _versions(section: GNUVerNeedSection) -> Iterator[tuple[int, tuple[str, str]]]:

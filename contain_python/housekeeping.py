@@ -6,10 +6,14 @@ import time
 from pathlib import Path
 
 from contain_python import cache
+from contain_python.bundled.sources import wanted
+from contain_python.bundled.table import NAME as LIBRARIES
+from contain_python.bundled.table import read_libraries
 from contain_python.commands import Options, chosen, completed, requested, show_foreseen
 from contain_python.console import Console
 from contain_python.errors import CheckError
 from contain_python.files import human_size
+from contain_python.model import Pinned
 from contain_python.recipe import read_recipe
 from contain_python.releases import read_lock
 from contain_python.structure import unstructure
@@ -28,9 +32,9 @@ def why(options: Options, console: Console) -> None:
 def show_cache(options: Options, console: Console, *, verify: bool, trim: str) -> None:
     """List the cache, and verify or trim it. Raises CheckError if something in it is damaged."""
     folder = Path(options.cache).resolve() if options.cache else default_cache()
-    lock = read_lock(Path(options.recipe).resolve().parent / "releases.lock")
+    known = _pinned(Path(options.recipe).resolve().parent)
     limit = cache.size_of(trim) if trim else None
-    items = cache.contents(folder, lock.releases, verify=verify)
+    items = cache.contents(folder, known, verify=verify)
     console.say(f"{folder}: {human_size(sum(item.size for item in items))}")
     for item in items:
         console.result("cached", **unstructure(item))
@@ -46,6 +50,17 @@ def show_cache(options: Options, console: Console, *, verify: bool, trim: str) -
             remedy="nothing uses them: a build sets them aside and makes them anew;"
             " invoke cache --verify --trim SIZE removes them",
         )
+
+
+def _pinned(root: Path) -> dict[str, Pinned]:
+    """Return the sources that a recipe's directory pins, by the names of their files."""
+    found: dict[str, Pinned] = {
+        release.filename: release for release in read_lock(root / "releases.lock").releases
+    }
+    # A recipe that bundles nothing need not have the file.
+    for library in read_libraries(root) if (root / LIBRARIES).exists() else ():
+        found |= {one.filename: one for one, _ in wanted(library)}
+    return found
 
 
 def _cached(item: cache.Item) -> str:

@@ -29,7 +29,7 @@ _SHARES: dict[Kind, dict[Pass, float]] = {
     "lto": {"compiling": 0.46, "linking": 0.54},
 }
 
-_COMPILE = re.compile(r"^\S*(?:gcc|g\+\+|cc|c\+\+|clang|clang\+\+)\S* .*-c .*")
+_COMPILE = re.compile(r"^(?:zig )?\S*(?:gcc|g\+\+|cc|c\+\+|clang|clang\+\+)\S* .*-c .*")
 _LINK = re.compile(r"^\S+ .*-o python Programs/python\.o")
 _TRAINED = re.compile(r"\d+:\d\d:\d\d .*\[ *(\d+)/(\d+)[\]/]")
 

@@ -16,6 +16,8 @@ from contain_python.structure import suggestion
 _APT = Path("/etc/apt")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _KNOWN = ("https:", "http:", "file:", "apt:")
+#: And where a library's source may be besides.
+_UPSTREAM = "upstream:"
 
 #: "deb [options] URI suite components…", the older of APT's two formats.
 _ONE_LINE = re.compile(r"\s*deb\s+(?:\[[^\]]*\]\s*)?(\S+)\s+\S+")
@@ -70,12 +72,12 @@ def library_candidates(
     names = tuple(unquote(place.rpartition("/")[2]) for place in (url, pool) if place)
     found: list[Candidate] = []
     for mirror in mirrors:
-        if mirror == "upstream:":
+        if mirror == _UPSTREAM:
             found += [Candidate(url=url)] if url else []
         elif mirror == "apt:":
             found += [_below_pool(base, pool) for base in (bases or apt_bases)()] if pool else []
         else:
-            found.append(_of_mirror(mirror, names, names[0], root))
+            found.append(_of_mirror(mirror, names, names[0], root, (*_KNOWN, _UPSTREAM)))
     return list(dict.fromkeys(found))
 
 
@@ -99,7 +101,13 @@ def _in_mirror(mirror: str, release: Release, root: Path) -> Candidate:
     return _of_mirror(mirror, (release.filename, place, orig_name(release)), place, root)
 
 
-def _of_mirror(mirror: str, names: tuple[str, ...], place: str, root: Path) -> Candidate:
+def _of_mirror(
+    mirror: str,
+    names: tuple[str, ...],
+    place: str,
+    root: Path,
+    known: tuple[str, ...] = _KNOWN,
+) -> Candidate:
     """Return where a server has a file, at `place`, or a directory, by one of `names`."""
     scheme = _SCHEME.match(mirror)
     kind = scheme[1].lower() if scheme else "directory"
@@ -111,8 +119,9 @@ def _of_mirror(mirror: str, names: tuple[str, ...], place: str, root: Path) -> C
         return _in_directory(root / mirror, names)
     raise RecipeError(
         f"the mirror {mirror!r} cannot be used",
-        expected="an http or https URL, apt:, a file: URL, or a directory",
-        remedy=suggestion(f"{kind}:", list(_KNOWN)),
+        expected="an http or https URL, a file: URL, a directory, "
+        + " or ".join(one for one in known if one in ("apt:", _UPSTREAM)),
+        remedy=suggestion(f"{kind}:", list(known)),
     )
 
 

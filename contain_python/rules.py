@@ -69,6 +69,7 @@ OWN_SYMBOLS = (
     "_fini",
     "_init",
     "_start",
+    "data_start",
     "environ",
     "_environ",
     "main",

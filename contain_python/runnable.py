@@ -7,7 +7,16 @@ from pathlib import Path
 
 from contain_python.elf import read_elf
 
-_MACHINES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64"}
+#: What uname calls the processors of ELF files.
+_MACHINES = {
+    "EM_X86_64": "x86_64",
+    "EM_AARCH64": "aarch64",
+    "EM_386": "i686",
+    "EM_ARM": "armv7l",
+    "EM_PPC64": "ppc64le",
+    "EM_RISCV": "riscv64",
+    "EM_S390": "s390x",
+}
 
 
 def why_not(executable: Path, root: Path = Path("/")) -> str:
@@ -19,8 +28,8 @@ def why_not(executable: Path, root: Path = Path("/")) -> str:
     facts = read_elf(executable)
     if facts is None:
         return ""
-    machine = _MACHINES.get(facts.machine)
-    if machine and machine != platform.machine():
+    machine = _MACHINES.get(facts.machine, facts.machine)
+    if machine != platform.machine():
         return f"it is for {machine}, and this machine is {platform.machine()}"
     loader = facts.interpreter
     if loader and not (root / loader.lstrip("/")).exists():

@@ -138,9 +138,10 @@ def adapted(recipe: Recipe) -> Recipe:
 
 def _for_zig(recipe: Recipe, target: Target) -> Recipe:
     compiler = recipe.compiler
-    if compiler.cc != "gcc":
+    own = [name for name in (compiler.cc, compiler.cxx) if name not in ("gcc", "g++")]
+    if own:
         raise UsageError(
-            f"the compiler for {target.name} is zig cc, not {compiler.cc}",
+            f"what compiles for {target.name} is zig, not {own[0]}",
             remedy="leave cc and cxx under [compiler] as they are, or take the target away",
         )
     # Without -O zig's clang looks for undefined behaviour as the program runs.
@@ -224,9 +225,10 @@ def find_zig() -> None:
 
 def refuse_without_zig(recipe: Recipe) -> None:
     """Raise ToolchainError if the target's compiler is not here."""
+    wanted = recipe.build.target
     if is_zig(recipe) and not shutil.which("zig"):
         raise ToolchainError(
-            f"there is no zig, which compiles for {recipe.build.target}",
+            "there is no zig, which compiles" + (f" for {wanted}" if wanted else ""),
             expected="the command zig on PATH, or the Python package ziglang",
             remedy="pip install 'contain-python[targets]'",
         )

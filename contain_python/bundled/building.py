@@ -53,7 +53,7 @@ def build(  # noqa: PLR0913  what, from what, where, with what
     """Build a library into `root`; `before` has what was built before it, `work` is an empty place.
 
     Raises SourceError for a source that cannot be unpacked or patched, CompileError if it does not
-    build, RecipeError if it leaves other files than its entry says.
+    build or leaves less than its entry says, RecipeError for an entry that cannot be meant.
     """
     epoch = extract(archive, work)
     source = _only_directory(work, archive)
@@ -161,8 +161,14 @@ def _keep(library: Library, source: Path, root: Path) -> None:
                 renamed = place.endswith((".a", ".h"))
                 _copy(path, root / place if renamed else root / place / path.name)
     for text in library.texts:
-        (path,) = _matches(library, source, text)
-        _copy(path, root / LICENCES / library.name / path.name)
+        for path in _matches(library, source, text):
+            target = root / LICENCES / library.name / path.name
+            if target.exists():
+                raise RecipeError(
+                    f"libraries.toml: {library.name} has two licences called {path.name}",
+                    remedy="name one of them",
+                )
+            _copy(path, target)
 
 
 def _copy(path: Path, target: Path) -> None:

@@ -15,6 +15,7 @@ from contain_python.keeping import code_of, digest
 from contain_python.model import Release
 from contain_python.patching import patch_files
 from contain_python.recipe import Recipe
+from contain_python.store import Store
 from contain_python.structure import unstructure
 
 #: Where the libraries lay when debug symbols name them.
@@ -73,6 +74,11 @@ def configure_options(recipe: Recipe, release: Release, root: Path) -> tuple[str
 def patches_of(recipe: Recipe, library: Library) -> list[Path]:
     """Return the patches of a library in their order. Raises SourceError."""
     return patch_files(recipe.root / "patches" / "libraries" / library.name)
+
+
+def store_of(cache: Path) -> Store:
+    """Return the built libraries in a cache."""
+    return Store(folder=cache / "libraries", ending=".library.tar.zst")
 
 
 def toolchain(recipe: Recipe, machine: str) -> Toolchain:

@@ -15,6 +15,7 @@ from contain_python.structure import structure
 
 NAME = "libraries.toml"
 
+_PLACEHOLDER = re.compile(r"\{([^}]*)\}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -76,16 +77,33 @@ def read_libraries(root: Path) -> tuple[Library, ...]:
     table = structure(_Table, read_toml(path, "run from a clone of contain-python"), NAME)
     for library in table.library:
         _check(library)
-    names = [library.name for library in table.library]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise RecipeError(f"{NAME} has {twice[0]} twice", remedy="remove one")
+    before: set[str] = set()
+    for library in table.library:
+        if library.name in before:
+            raise RecipeError(f"{NAME} has {library.name} twice", remedy="remove one")
+        _check_needs(library, before)
+        before.add(library.name)
     return table.library
 
 
 def libraries_for(root: Path, release: Release) -> tuple[Library, ...]:
     """Return the libraries that a release uses. Raises RecipeError."""
-    return tuple(library for library in read_libraries(root) if library.admits(release))
+    admitted: list[Library] = []
+    for library in read_libraries(root):
+        if library.admits(release):
+            _check_needs(library, {one.name for one in admitted})
+            admitted.append(library)
+    return tuple(admitted)
+
+
+def _check_needs(library: Library, before: set[str]) -> None:
+    for name in library.needs:
+        if name not in before:
+            raise RecipeError(
+                f"{NAME}: {library.name} needs {name}, which is not built before it",
+                expected=", ".join(sorted(before)) or "nothing is",
+                remedy="mend the name, its series, or the order of the entries",
+            )
 
 
 def _check(library: Library) -> None:
@@ -103,6 +121,7 @@ def _check(library: Library) -> None:
         raise RecipeError(f"{where} has no source", expected="url, or pool, or both")
     if library.repacked and not (library.url and library.pool):
         raise RecipeError(f"{where} has a repacked source", expected="url and pool beside it")
+    _check_told(library, where)
     for folder in library.keep:
         if folder.startswith("/") or ".." in folder.split("/"):
             raise RecipeError(
@@ -115,3 +134,11 @@ def _check(library: Library) -> None:
             f"{where}: series {library.series!r} is not a version specifier",
             remedy='write for example ">=3.14"',
         ) from None
+
+
+def _check_told(library: Library, where: str) -> None:
+    for key, told in (("purl", library.purl), ("cpe", library.cpe)):
+        if set(_PLACEHOLDER.findall(told)) - {"version"}:
+            raise RecipeError(f"{where}: {key} can only name {{version}}", found=told)
+    if not (library.texts and library.keep):
+        raise RecipeError(f"{where} keeps nothing", expected="at least a licence and a library")

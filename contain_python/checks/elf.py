@@ -307,11 +307,14 @@ def _exports(interpreter: list[_File], rules: Rules) -> Iterator[Finding]:
         if names:
             yield _make.error(
                 file.where,
-                f"offers {counted(len(names), 'symbol')} that are not CPython's, such as "
-                + ", ".join(names[:3]),
+                f"offers {counted(len(names), 'symbol')} of others: " + _some(names),
                 why="a wheel that brings the same library would be given this one",
                 remedy="compile what is bundled with -fvisibility=hidden (libraries.toml)",
             )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")  # noqa: PLR2004  as shown
 
 
 def _examined(files: list[_File], linked: list[_File]) -> str:

@@ -34,7 +34,7 @@ def _part(root: Path, library: Library, patches: tuple[Path, ...]) -> Part:
         supplier=library.supplier,
         licences=(Licence(spdx=library.licence, text=_texts(root / PLACE / library.name)),),
         source=Source(url=library.url or f"{_POOL}/{library.pool}", sha256=library.sha256),
-        patches=tuple(path.read_text(encoding="utf-8") for path in patches),
+        patches=tuple(path.read_text(encoding="utf-8", errors="replace") for path in patches),
         inside="cpython",
     )
 

@@ -10,24 +10,19 @@ from pathlib import Path
 
 from contain_python.bundled import building, sources
 from contain_python.bundled.building import Toolchain
-from contain_python.bundled.plan import libraries_of, patches_of
+from contain_python.bundled.plan import libraries_of, patches_of, store_of
 from contain_python.bundled.table import Library
 from contain_python.extraction import extract
 from contain_python.files import copy_tree, remove_tree, whole_directory
 from contain_python.model import Bundle, Progress, Release
 from contain_python.process import Line
 from contain_python.recipe import Recipe
-from contain_python.store import Entry, Note, Store
+from contain_python.store import Entry, Note
 from contain_python.tars import add_tree, quickly_packed
 from contain_python.workspace import Workspace
 
 #: How much of a library's time goes by until its source is here.
 _SOURCE = 0.1
-
-
-def store_of(cache: Path) -> Store:
-    """Return the built libraries in a cache."""
-    return Store(folder=cache / "libraries", ending=".library.tar.zst")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +46,25 @@ def libraries(release: Release, keys: Mapping[str, str], here: Circumstances) ->
     """
     wanted = libraries_of(here.recipe, release)
     place = here.workspace.place("libraries")
+    entries: dict[str, Entry] = {}
     with whole_directory(place) as root:
         for index, library in enumerate(wanted):
             seen = functools.partial(_tell, here, library, index, len(wanted))
             seen(Progress(fraction=0.0, doing=library.version))
-            entry = _built(library, keys[library.name], root, here, seen)
-            _lay(entry.path, root)
+            needed = [entries[name] for name in _all_needs(library, wanted)]
+            entries[library.name] = _built(library, keys[library.name], needed, here, seen)
+            _lay(entries[library.name], root)
     names = tuple(f"{library.name} {library.version}" for library in wanted)
     return Bundle(root=place, libraries=names)
+
+
+def _all_needs(library: Library, wanted: tuple[Library, ...]) -> list[str]:
+    """Return what a library needs, and what that needs, each once: nothing else may be found."""
+    names: list[str] = []
+    for one in wanted:
+        if one.name in library.needs:
+            names += [*_all_needs(one, wanted), one.name]
+    return list(dict.fromkeys(names))
 
 
 def _tell(here: Circumstances, library: Library, index: int, total: int, step: Progress) -> None:
@@ -69,7 +75,7 @@ def _tell(here: Circumstances, library: Library, index: int, total: int, step: P
 def _built(
     library: Library,
     key: str,
-    root: Path,
+    needed: list[Entry],
     here: Circumstances,
     seen: Callable[[Progress], None],
 ) -> Entry:
@@ -92,14 +98,17 @@ def _built(
             whole_directory(here.workspace.place("library")) as work,
             whole_directory(work / "built") as built,
         ):
-            (work / "source").mkdir()
+            for name in ("before", "source"):
+                (work / name).mkdir()
+            for one in needed:
+                _lay(one, work / "before")
             building.build(
                 library,
                 archive,
                 patches_of(here.recipe, library),
                 here.tools,
                 root=built,
-                before=root,
+                before=work / "before",
                 work=work / "source",
                 jobs=here.jobs,
                 log=here.workspace.log("libraries"),
@@ -115,10 +124,10 @@ def _fill(built: Path, tar: tarfile.TarFile) -> None:
     add_tree(tar, built, "", 0)
 
 
-def _lay(archive: Path, root: Path) -> None:
+def _lay(entry: Entry, root: Path) -> None:
     """Lay a built library beside those that are in `root` already."""
     aside = root / ".one"
     aside.mkdir()
-    extract(archive, aside)
+    extract(entry.path, aside)
     copy_tree(aside, root)
     remove_tree(aside)

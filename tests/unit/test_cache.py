@@ -17,6 +17,7 @@ from contain_python.errors import UsageError
 
 SOURCE = b"a source"
 RELEASE = replace(a_release(), size=len(SOURCE), sha256=hashlib.sha256(SOURCE).hexdigest())
+KNOWN = {RELEASE.filename: RELEASE}
 
 
 def filled(folder: Path) -> Path:
@@ -38,42 +39,42 @@ def kinds(items: list[Item]) -> list[str]:
 
 def test_everything_is_listed(tmp_path: Path) -> None:
     """Sources, profiles, prefixes and left-overs are listed, locks are not."""
-    items = contents(filled(tmp_path), (RELEASE,), verify=False)
+    items = contents(filled(tmp_path), KNOWN, verify=False)
     assert kinds(items) == ["source", "source", "profile", "prefix", "prefix"]
     assert [item.path.name for item in items if item.damage] == ["other.tar.xz.part"]
-    assert contents(tmp_path / "nothing", (), verify=True) == []
+    assert contents(tmp_path / "nothing", {}, verify=True) == []
 
 
 def test_flipped_byte_is_found(tmp_path: Path) -> None:
     """Only a look at the bytes finds damage; it is told for the very file."""
     folder = filled(tmp_path)
-    for item in contents(folder, (RELEASE,), verify=False):
+    for item in contents(folder, KNOWN, verify=False):
         if not item.damage:
             item.path.write_bytes(b"\0" + item.path.read_bytes()[1:])
-    assert len([item for item in contents(folder, (RELEASE,), verify=False) if item.damage]) == 1
-    assert all(item.damage for item in contents(folder, (RELEASE,), verify=True))
+    assert len([item for item in contents(folder, KNOWN, verify=False) if item.damage]) == 1
+    assert all(item.damage for item in contents(folder, KNOWN, verify=True))
 
 
 def test_whole_cache_has_no_damage(tmp_path: Path) -> None:
     """What was put there is whole; a source that no lock file names is told."""
     folder = filled(tmp_path)
-    items = contents(folder, (RELEASE,), verify=True)
+    items = contents(folder, KNOWN, verify=True)
     assert [item.path.name for item in items if item.damage] == ["other.tar.xz.part"]
-    items = contents(folder, (), verify=True)
-    assert "releases.lock does not have it" in [item.damage for item in items]
+    items = contents(folder, {}, verify=True)
+    assert "neither releases.lock nor libraries.toml has it" in [item.damage for item in items]
 
 
 def test_trim_takes_left_overs_and_then_the_oldest(tmp_path: Path) -> None:
     """Left-overs go whatever the size; then what was used longest ago; profiles never."""
     folder = filled(tmp_path)
-    items = contents(folder, (RELEASE,), verify=False)
+    items = contents(folder, KNOWN, verify=False)
     removed = trim(items, 10**6)
     assert [item.path.name for item in removed] == ["other.tar.xz.part"]
-    items = contents(folder, (RELEASE,), verify=False)
+    items = contents(folder, KNOWN, verify=False)
     removed = trim(items, sum(item.size for item in items) - 1)
     assert [item.used for item in removed] == [1000]
-    trim(contents(folder, (RELEASE,), verify=False), 0)
-    assert kinds(contents(folder, (RELEASE,), verify=True)) == ["profile"]
+    trim(contents(folder, KNOWN, verify=False), 0)
+    assert kinds(contents(folder, KNOWN, verify=True)) == ["profile"]
 
 
 def test_source_that_is_being_fetched_stays(tmp_path: Path) -> None:
@@ -81,8 +82,8 @@ def test_source_that_is_being_fetched_stays(tmp_path: Path) -> None:
     folder = filled(tmp_path)
     with (folder / "sources" / f"{RELEASE.filename}.lock").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        trim(contents(folder, (RELEASE,), verify=False), 0)
-    left = contents(folder, (RELEASE,), verify=True)
+        trim(contents(folder, KNOWN, verify=False), 0)
+    left = contents(folder, KNOWN, verify=True)
     assert kinds(left) == ["source", "profile"]
 
 
@@ -104,6 +105,6 @@ def test_bad_sizes(text: str) -> None:
 def test_ccache_is_counted(tmp_path: Path) -> None:
     """ccache's own directory is one item, and its own affair."""
     write(tmp_path / "ccache/a/b", "object")
-    (item,) = contents(tmp_path, (), verify=True)
+    (item,) = contents(tmp_path, {}, verify=True)
     assert (item.kind, item.size, item.precious) == ("ccache", 6, True)
     assert cache.trim([item], 0) == []

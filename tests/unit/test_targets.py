@@ -105,7 +105,7 @@ def test_flags_that_zig_does_not_know() -> None:
 def test_own_compiler(own: str) -> None:
     """A compiler of the recipe's own contradicts a target."""
     recipe = replace(for_target(GLIBC), compiler=Compiler(cc=own))
-    with pytest.raises(UsageError, match=f"is zig cc, not {own}"):
+    with pytest.raises(UsageError, match=f"is zig, not {own}"):
         targets.adapted(recipe)
 
 

@@ -80,7 +80,6 @@ def test_library_that_stands_there_twice(tmp_path: Path) -> None:
         read_libraries(write_table(tmp_path, LITTLE, LITTLE))
 
 
-@pytest.mark.xfail(reason="nothing looks at what a library needs before its key is made")
 @pytest.mark.parametrize("rows", [("user",), ("user", "little")])
 def test_need_that_is_not_built_before(tmp_path: Path, rows: tuple[str, ...]) -> None:
     """A library that needs what is not there, or comes later, is refused."""

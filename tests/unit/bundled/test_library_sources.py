@@ -234,7 +234,6 @@ def test_odd_mirror(tmp_path: Path, entry: str) -> None:
         Run(tmp_path, entry)(library(tmp_path))
 
 
-@pytest.mark.xfail(reason="the list of mirrors that are known has no upstream:")
 def test_mistyped_upstream() -> None:
     """Whoever mistypes upstream: is told what there is."""
     with pytest.raises(RecipeError) as caught:

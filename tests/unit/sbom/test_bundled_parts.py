@@ -30,8 +30,6 @@ SHIPPED = read_libraries(ROOT)
 CPYTHON = Part(origin="cpython", name="cpython", version="3.14.2", purl="pkg:generic/python@3.14.2")
 KNOWN = Known(lock=Lock(as_of="2026-06-01", series={}, releases=()), today=dt.date(2026, 6, 2))
 
-UNREADABLE = pytest.mark.xfail(reason="tracker.toml, changed for bundled libraries, is no TOML")
-
 
 def part(root: Path, library: Library = LITTLE, *patches: Path) -> Part:
     """Return the part that one library is."""
@@ -119,7 +117,6 @@ def shipped(folder: Path, *libraries: Library) -> dict[str, Component]:
     return {one.name: one for one in components(bill) if one.origin == "bundled"}
 
 
-@UNREADABLE
 def test_audit_knows_where_it_is_from(tmp_path: Path) -> None:
     """A bundled library is read as one, and one that nobody knows says so."""
     found = shipped(tmp_path, LITTLE)["little"]
@@ -128,7 +125,6 @@ def test_audit_knows_where_it_is_from(tmp_path: Path) -> None:
     assert found.why_not == "no database is known for it"
 
 
-@UNREADABLE
 @pytest.mark.parametrize("library", SHIPPED, ids=lambda library: library.name)
 def test_shipped_library_is_looked_up(tmp_path: Path, library: Library) -> None:
     """Every library that is shipped is known to a database, at the version that is pinned."""
