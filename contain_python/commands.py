@@ -224,7 +224,7 @@ def show_plan(request: Request, console: Console) -> None:
     recipe, release = request.recipe, request.release
     tree = SourceTree(release=release, root=request.workspace.place("source"), epoch=0, patches=())
     machine = configure.target_machine(recipe)
-    plan = {
+    told = {
         "release": release.version,
         "sha256": release.sha256,
         "size": release.size,
@@ -234,6 +234,9 @@ def show_plan(request: Request, console: Console) -> None:
             for candidate in candidates(recipe.download.mirrors, release, recipe.root)
         ],
         "patches": [patch.name for patch in patch_files(recipe.root / "patches" / release.series)],
+        "libraries": [
+            f"{library.name} {library.version}" for library in plan.libraries_of(recipe, release)
+        ],
         "configure": list(configure.configure_argv(recipe, tree, machine)),
         "make": list(making.make_argv(request.jobs)),
         "prefix": recipe.build.prefix,
@@ -241,8 +244,8 @@ def show_plan(request: Request, console: Console) -> None:
         "dist": str(request.workspace.dist),
         "format": recipe.pack.format,
     }
-    console.result("plan", **plan)
-    for key, value in plan.items():
+    console.result("plan", **told)
+    for key, value in told.items():
         if isinstance(value, list):
             console.say(f"{key}:")
             for item in value or ["none"]:
