@@ -333,7 +333,8 @@ def _judge(
         name,
         request.release.version,
         promised=(*prefix.built.configured.extensions, *public_modules(library)),
-        cet_enforced=toolchain_has_cet(recipe.compiler.cc),
+        # zig's crt objects are compiled from source each time, and may carry no mark.
+        cet_enforced=not recipe.build.target and toolchain_has_cet(recipe.compiler.cc),
     )
     with verify.opened(
         archives.of(name).path,

@@ -11,6 +11,7 @@ from contain_python.errors import ToolchainError
 from contain_python.model import FlavourName
 from contain_python.process import output
 from contain_python.recipe import Allowance, Recipe
+from contain_python.targets import target_of
 
 #: The C library's own parts, under glibc's and musl's names.
 _LIBC = (
@@ -58,10 +59,14 @@ _LIBRARIES = (
     "libX11.so.6",
 )
 
+#: Modules of the standard library that need a library which is not bundled.
+_WITHOUT_GPL = ("crypt", "dbm.gnu", "dbm.ndbm")
+
 #: What an interpreter offers: CPython's own names, and what linkers and C libraries put there.
 OWN_SYMBOLS = (
     "Py*",
     "_Py*",
+    "PY_*",
     "__*",
     "_IO_stdin_used",
     "_end",
@@ -103,8 +108,10 @@ class Rules:
     the highest version an ELF file may require ("" only reports it); `not_promised` names modules
     that may be absent, each with its submodules; `promised` names more that must be present than
     the interpreter's own list and the files on the disk show; `processor` is the x86 level that the
-    loader must ask for ("x86-64-v3"; "" for none). pip and headers that are there work
-    or fail the check even where they are not promised.
+    loader must ask for ("x86-64-v3"; "" for none); `exports` are patterns of the symbols that the
+    interpreter may offer to what it loads (() for any); without `guards_seen` the stack protector's
+    runtime is inside and leaves no name. pip and headers that are there work or fail the check even
+    where they are not promised.
     """
 
     needed: tuple[str, ...] = DEFAULT_NEEDED
@@ -119,6 +126,7 @@ class Rules:
     processor: str = ""
     bytecode_required: bool = False
     exports: tuple[str, ...] = ()
+    guards_seen: bool = True
 
     def permits(self, soname: str) -> bool:
         """Return whether an ELF file may need this soname from the distribution."""
@@ -149,19 +157,26 @@ def rules_for(
         for rule in (*recipe.strip.tests, *recipe.prune)
         if flavour in rule.flavours and rule.applies(version)
     ]
+    bundled, target = recipe.build.linkage == "bundled", target_of(recipe)
     removed = [module for rule in removing for module in rule.modules]
     return Rules(
         needed=recipe.verify.needed or DEFAULT_NEEDED,
         glibc=recipe.verify.glibc,
         prefix_allowed=(*recipe.verify.prefix_allowed, _OURS),
         promised=promised,
-        not_promised=(*recipe.modules.disabled, *recipe.modules.optional, *removed),
+        not_promised=(
+            *recipe.modules.disabled,
+            *recipe.modules.optional,
+            *removed,
+            *(_WITHOUT_GPL if bundled else ()),
+        ),
         pip_promised=flavour == "builder",
         headers_promised=flavour == "builder",
         cet_enforced=cet_enforced,
         processor=recipe.tuning.cpu,
         bytecode_required=True,
-        exports=OWN_SYMBOLS if recipe.build.linkage == "bundled" else (),
+        exports=OWN_SYMBOLS if bundled else (),
+        guards_seen=not target or target.architecture == "x86_64",
     )
 
 
