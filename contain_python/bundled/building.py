@@ -131,12 +131,18 @@ def _environment(library: Library, values: dict[str, str], epoch: int) -> dict[s
         "AR": values["ar"],
         "RANLIB": values["ranlib"],
         "CFLAGS": values["cflags"],
-        "CPPFLAGS": f"-I{values['root']}/include",
-        "LDFLAGS": f"-L{values['root']}/lib",
+        **_places(library, values["root"]),
         # What is not named in libraries.toml must not be found on this machine.
         "PKG_CONFIG": "false",
         **{name: _filled(value, values) for name, value in library.environment.items()},
     }
+
+
+def _places(library: Library, root: str) -> dict[str, str]:
+    """Return where a library finds those it needs; others, which tell their flags, need none."""
+    if not library.needs:
+        return {}
+    return {"CPPFLAGS": f"-I{root}/include", "LDFLAGS": f"-L{root}/lib"}
 
 
 def _filled(word: str, values: dict[str, str]) -> str:
