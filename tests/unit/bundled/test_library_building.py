@@ -101,7 +101,15 @@ def test_environment_is_filled_in(yard: Yard) -> None:
     make = (("sh", "-c", 'echo "$LITTLE_PLACE $CPPFLAGS $PKG_CONFIG" >told.txt'), *LITTLE.make)
     yard.build(replace(LITTLE, make=make, environment={"LITTLE_PLACE": "{root}/x"}))
     told = (yard.root / "share/told.txt").read_text().split()
-    assert told == [f"{yard.before}/x", f"-I{yard.before}/include", "false"]
+    assert told == [f"{yard.before}/x", "false"]
+
+
+def test_places_are_told_to_those_that_need_others(yard: Yard) -> None:
+    """Only what needs another library finds the headers of one, for OpenSSL tells its flags."""
+    make = (("sh", "-c", 'echo "$CPPFLAGS" >told.txt'), *LITTLE.make)
+    yard.build(replace(LITTLE, make=make, needs=("larger",)))
+    told = (yard.root / "share/told.txt").read_text().strip()
+    assert told == f"-I{yard.before}/include"
 
 
 def test_configure_runs_first(yard: Yard) -> None:
