@@ -8,12 +8,12 @@ import tarfile
 from typing import Any
 
 from contain_python import __version__, toolchain
-from contain_python.bundled.plan import libraries_of
-from contain_python.bundled.table import Library
+from contain_python.bundled.plan import libraries_of, patches_of
 from contain_python.distribution import os_release
+from contain_python.files import sha256
 from contain_python.keeping import tool_fingerprint
 from contain_python.ledger import by_rule, read_changes
-from contain_python.model import Archive, FlavourName, Prefix, Verified
+from contain_python.model import Archive, FlavourName, Prefix, Release, Verified
 from contain_python.recipe import Recipe
 from contain_python.runtime_packages import linked_libraries, runtime_packages
 from contain_python.structure import unstructure
@@ -57,7 +57,7 @@ def manifest_text(
         "distribution": _distribution(),
         "packages": toolchain.build_packages(recipe, prefix.release),
         "profile": _profile(prefix),
-        "bundled": [_bundled(library) for library in libraries_of(recipe, prefix.release)],
+        "bundled": bundled_rows(recipe, prefix.release),
         "recipe": _recipe(recipe),
         "compressors": compressors(),
         **beside,
@@ -85,8 +85,17 @@ def _distribution() -> dict[str, str]:
     return {name: system.get(key, "") for name, key in names.items()}
 
 
-def _bundled(library: Library) -> dict[str, str]:
-    return {"name": library.name, "version": library.version, "sha256": library.sha256}
+def bundled_rows(recipe: Recipe, release: Release) -> list[dict[str, Any]]:
+    """Return each bundled library with what pins it, and its patches."""
+    return [
+        {
+            "name": library.name,
+            "version": library.version,
+            "sha256": library.sha256,
+            "patches": {path.name: sha256(path) for path in patches_of(recipe, library)},
+        }
+        for library in libraries_of(recipe, release)
+    ]
 
 
 def _profile(prefix: Prefix) -> dict[str, Any] | None:

@@ -220,6 +220,7 @@ def _libraries(request: Request, steps: Steps) -> None:
         tools=steps.inputs.toolchain,
         jobs=request.jobs,
         offline=request.offline,
+        cold=request.cold,
         progress=steps.console.progress,
         note=steps.console.note,
         on_line=steps.console.line,

@@ -23,6 +23,7 @@ from contain_python.report import show_artifacts
 from contain_python.request import Request
 from contain_python.store import short
 from contain_python.structure import structure
+from contain_python.targets import find_zig
 from contain_python.tars import compressors
 from contain_python.workspace import Workspace, default_cache
 
@@ -90,6 +91,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 def request_of(data: dict[str, Any], options: Options) -> Request:
     """Return the build that a manifest describes: its release, its recipe, our own directories."""
+    find_zig()
     ours = read_recipe(Path(options.recipe))
     release_data = {key: value for key, value in data["release"].items() if key != "superseded"}
     try:
@@ -100,7 +102,13 @@ def request_of(data: dict[str, Any], options: Options) -> Request:
     cache = Path(options.cache).resolve() if options.cache else default_cache()
     profile = Path(options.profile).resolve() if options.profile else None
     return Request(
-        recipe=replace(theirs, root=ours.root, download=ours.download, profile=ours.profile),
+        recipe=replace(
+            theirs,
+            root=ours.root,
+            download=ours.download,
+            libraries=ours.libraries,
+            profile=ours.profile,
+        ),
         release=release,
         workspace=Workspace(
             root=Path(options.workspace).resolve() / "rebuild" / release.version,
@@ -148,6 +156,7 @@ def gaps_of(data: dict[str, Any], request: Request, console: Console) -> tuple[G
         for name, before, now, vital in pairs
         if before != now
     ]
+    gaps += _library_gaps(data.get("bundled", []), request)
     if wanted:
         gaps += _profile_gap(wanted, request, console)
     here = toolchain.build_packages(request.recipe, request.release)
@@ -168,6 +177,30 @@ def _profile_gap(wanted: dict[str, Any], request: Request, console: Console) -> 
         return []
     here = found.path.name if found else "no profile with this key"
     return [Gap(name="profile", recorded=wanted["name"], here=here, vital=True)]
+
+
+def _library_gaps(recorded: list[dict[str, Any]], request: Request) -> list[Gap]:
+    before, now = (
+        {row["name"]: row for row in rows}
+        for rows in (recorded, manifests.bundled_rows(request.recipe, request.release))
+    )
+    return [
+        Gap(
+            name=f"library {name}",
+            recorded=_told_library(before.get(name)),
+            here=_told_library(now.get(name)),
+            vital=True,
+        )
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name)
+    ]
+
+
+def _told_library(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return "none"
+    patches = f", patched by {len(row['patches'])}" if row["patches"] else ""
+    return f"{row['version']} ({short(row['sha256'])}{patches})"
 
 
 def _version_gaps(kind: str, before: list[str], now: tuple[str, ...]) -> list[Gap]:

@@ -137,8 +137,14 @@ def adapted(recipe: Recipe) -> Recipe:
 
 
 def _for_zig(recipe: Recipe, target: Target) -> Recipe:
+    # Without -O zig's clang looks for undefined behaviour while the program runs; and the date that
+    # it forbids is the same each time, by SOURCE_DATE_EPOCH.
+    options = f"-target {target.name} -fno-sanitize=undefined -Wno-date-time"
+    options += "" if target.glibc else " -dynamic"
+    cc, cxx = f"zig cc {options}", f"zig c++ {options}"
     compiler = recipe.compiler
-    own = [name for name in (compiler.cc, compiler.cxx) if name not in ("gcc", "g++")]
+    # A manifest's recipe was adapted before.
+    own = [name for name in (compiler.cc, compiler.cxx) if name not in ("gcc", "g++", cc, cxx)]
     if own:
         raise UsageError(
             f"what compiles for {target.name} is zig, not {own[0]}",
@@ -148,10 +154,6 @@ def _for_zig(recipe: Recipe, target: Target) -> Recipe:
     if not _trains(target):
         less: dict[str, Optimize] = {"pgo+lto": "lto", "pgo": "none"}
         build = replace(build, optimize=less.get(build.optimize, build.optimize))
-    # Without -O zig's clang looks for undefined behaviour while the program runs; and the date that
-    # it forbids is the same each time, by SOURCE_DATE_EPOCH.
-    options = f"-target {target.name} -fno-sanitize=undefined -Wno-date-time"
-    options += "" if target.glibc else " -dynamic"
     verify: Verify = replace(recipe.verify, glibc=target.glibc)
     return replace(
         recipe,
@@ -159,8 +161,8 @@ def _for_zig(recipe: Recipe, target: Target) -> Recipe:
         verify=verify,
         compiler=replace(
             compiler,
-            cc=f"zig cc {options}",
-            cxx=f"zig c++ {options}",
+            cc=cc,
+            cxx=cxx,
             ldflags=tuple(flag for flag in compiler.ldflags if flag not in _NOT_FOR_ZIG),
         ),
     )

@@ -34,6 +34,7 @@ class Circumstances:
     tools: Toolchain
     jobs: int
     offline: bool
+    cold: bool
     progress: Callable[[Progress], None]
     note: Note
     on_line: Line
@@ -83,7 +84,8 @@ def _built(
     store = store_of(here.workspace.cache)
     waiting = f"another build is compiling {library.name}: waiting for it"
     with store.held(key, lambda: here.note(waiting)):
-        entry = store.find(key, here.note)
+        # A cold build compiles, whatever the cache holds.
+        entry = None if here.cold else store.find(key, here.note)
         if entry:
             return entry
         archive = sources.bring(

@@ -191,3 +191,9 @@ def test_what_cannot_run_here() -> None:
         runs = target.architecture == platform.machine() and Path(target.loader).exists()
         assert targets.is_foreign(for_target(name)) != runs
     assert sum(targets.is_foreign(for_target(name)) for name in targets.TARGETS) >= 2
+
+
+def test_adapted_twice() -> None:
+    """What a manifest tells was adapted before, and stays as it is."""
+    once = targets.adapted(for_target(GLIBC))
+    assert targets.adapted(once) == once

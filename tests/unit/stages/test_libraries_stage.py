@@ -56,7 +56,7 @@ class Run:
         """Return the built libraries in the cache."""
         return [entry.path for entry in plan.store_of(self.workspace.cache).entries()]
 
-    def __call__(self, *, offline: bool = False) -> Bundle:
+    def __call__(self, *, offline: bool = False, cold: bool = False) -> Bundle:
         """Run the stage, and forget what was printed before."""
         self.lines.clear()
         here = Circumstances(
@@ -65,6 +65,7 @@ class Run:
             tools=TOOLS,
             jobs=2,
             offline=offline,
+            cold=cold,
             progress=self.progress.append,
             note=self.notes.append,
             on_line=self.lines.append,
@@ -109,6 +110,15 @@ def test_second_time_comes_from_the_cache(tmp_path: Path) -> None:
     assert content(run(offline=True)) == first
     assert run.log.read_bytes() == log
     assert run.lines == []
+    assert len(run.cached) == 1
+
+
+def test_cold_build_compiles_again(tmp_path: Path) -> None:
+    """Whatever the cache holds; and the result is the same, bit for bit."""
+    run = Run(tmp_path)
+    first, log = content(run()), run.log.stat().st_size
+    assert content(run(cold=True)) == first
+    assert run.log.stat().st_size > log
     assert len(run.cached) == 1
 
 
