@@ -154,24 +154,59 @@ def bullseye(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     remove_tree(root)
 
 
-def test_older_system_runs_it(prefixes: dict[str, Path], bullseye: Path, tmp_path: Path) -> None:
-    """TLS, SQLite, line editing, curses and deep recursion work where it was not compiled."""
+@pytest.fixture(scope="module")
+def installed(prefixes: dict[str, Path], bullseye: Path) -> Path:
+    """Put the runtime there, and certificates of our own."""
     shutil.copytree(prefixes["runtime"], bullseye / "python", symlinks=True)
     shutil.copy(Path(__file__).parents[1] / "portable.py", bullseye / "portable.py")
     certificates(bullseye / "certificates")
+    return bullseye
+
+
+def inside(root: Path, *words: str) -> str:
+    """Run the Python in a root with words of its command line, and return what it printed."""
     script = (
-        'mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" &&'
-        ' exec chroot "$1" /python/bin/python3.14 -I /portable.py /certificates'
+        'mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" && root="$1" && shift &&'
+        ' exec env -i PATH="$PATH" chroot "$root" /python/bin/python3.14 -I "$@"'
     )
     done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", script, "sh", bullseye],
+        ["unshare", "--mount", "sh", "-c", script, "sh", root, *words],
         capture_output=True,
         text=True,
         check=False,
-        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "ALL OF IT WORKS" in done.stdout
+    return done.stdout
+
+
+def test_older_system_runs_it(installed: Path) -> None:
+    """TLS, SQLite, line editing, curses and deep recursion work where it was not compiled."""
+    assert "ALL OF IT WORKS" in inside(installed, "/portable.py", "/certificates")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "etc/ssl/cert.pem",
+        "etc/pki/tls/certs/ca-bundle.crt",
+        "etc/ssl/ca-bundle.pem",
+        "etc/ssl/certs/ca-certificates.crt",
+        "etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    ],
+)
+def test_authorities_are_found_where_each_distribution_has_them(
+    installed: Path, place: str
+) -> None:
+    """Alpine, Fedora's kin, SUSE and images with Debian's bundle alone keep them elsewhere."""
+    count = "import ssl; print(len(ssl.create_default_context().get_ca_certs()))"
+    assert inside(installed, "-c", count).strip() == "0"
+    bundle = installed / place
+    bundle.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(installed / "certificates/authority.pem", bundle)
+    try:
+        assert inside(installed, "-c", count).strip() == "1"
+    finally:
+        bundle.unlink()
 
 
 def certificates(folder: Path) -> None:
