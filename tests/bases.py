@@ -91,6 +91,21 @@ def make_base(codename: str, target: Path, *packages: str) -> Path:
     return target
 
 
+def make_old_root(codename: str, target: Path) -> Path:
+    """Make a root of an older release, of which the archive may have no updates any more."""
+    subprocess.run(
+        [
+            *("mmdebstrap", "--quiet", "--variant=minbase"),
+            *(f"--aptopt={line}" for line in machine_apt().splitlines()),
+            *(codename, str(target), "-"),
+        ],
+        input=source_lines(codename)[0] + "\n",
+        text=True,
+        check=True,
+    )
+    return target
+
+
 def extract_package(codename: str, package: str, target: Path) -> Path:
     """Extract a package of a Debian release, with what it depends on, into a directory."""
     subprocess.run(

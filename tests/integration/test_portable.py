@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bases import make_base
+from bases import make_old_root
 from toypython import ROOT
 
 from contain_python.elf import read_elf
@@ -144,12 +144,8 @@ def test_wheels_keep_their_own_libraries(prefixes: dict[str, Path], tmp_path: Pa
 
 @pytest.fixture(scope="module")
 def bullseye(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Unpack the oldest Debian that there is, with glibc 2.31."""
-    folder = tmp_path_factory.mktemp("bullseye")
-    root = folder / "root"
-    root.mkdir()
-    tar = make_base("bullseye", folder / "bullseye.tar")
-    subprocess.run(["tar", "-C", root, "-xf", tar, "--exclude=./dev/*"], check=True)
+    """Make a root of the oldest Debian that there is, with glibc 2.31."""
+    root = make_old_root("bullseye", tmp_path_factory.mktemp("old") / "bullseye")
     yield root
     remove_tree(root)
 
