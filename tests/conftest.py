@@ -17,7 +17,7 @@ from bases import make_base
 from daemons import docker
 from pythons import elf_subject, make_python
 from toypython import ROOT
-from yards import SEVERAL, Yard, copy_of_project
+from yards import SEVERAL, SOON, Yard, copy_of_project
 
 from contain_python.extraction import extract
 from contain_python.subject import Subject
@@ -88,8 +88,9 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build 3.13; the workspace stays, so that a second session on one machine takes seconds."""
     folder = tmp_path_factory.mktemp("dist")
     words = ("--python=3.13", "--optimize=none", "--libpython=both", "--workspace=build/tests")
+    soon = f"--set=compiler.cflags={SOON}"
     done = subprocess.run(
-        [sys.executable, "-m", "invoke", "build-python", *words, f"--dist={folder}"],
+        [sys.executable, "-m", "invoke", "build-python", *words, soon, f"--dist={folder}"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from bases import make_old_root
 from toypython import ROOT
+from yards import SOON
 
 from contain_python.elf import read_elf
 from contain_python.elf_symbols import exported
@@ -57,8 +58,9 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build 3.14 for the target; the workspace stays, for a second session on one machine."""
     folder = tmp_path_factory.mktemp("portable")
     words = ("--python=3.14", f"--target={TARGET}", "--optimize=none", "--workspace=build/target")
+    soon = f"--set=compiler.cflags={SOON}"
     done = subprocess.run(
-        [sys.executable, "-m", "invoke", "build-python", *words, f"--dist={folder}"],
+        [sys.executable, "-m", "invoke", "build-python", *words, soon, f"--dist={folder}"],
         cwd=ROOT,
         capture_output=True,
         text=True,
