@@ -124,7 +124,9 @@ def runtime_packages(
     for row in libraries:
         if row["package"]:
             sonames.setdefault(row["package"].partition("=")[0], []).append(str(row["soname"]))
-    minima = _minima(facts, {str(row["package"]) for row in libraries if row["package"]})
+    owners = {str(row["package"]) for row in libraries if row["package"]}
+    # What is for another system is linked with no package of this one.
+    minima = _minima(facts, owners) if owners else {}
     linked = (
         RuntimePackage(name=name, minimum=minima.get(name, ""), why=", ".join(names))
         for name, names in sonames.items()
