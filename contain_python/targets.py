@@ -45,6 +45,12 @@ _CLANG, _PROFDATA = "clang-19", "llvm-profdata-19"
 #: zig's llvm-ar, below the workspace.
 _AR = "tools/llvm-ar"
 
+#: What the compiler calls for what a processor does not do.
+_BUILTINS = "tools/libbuiltins.a"
+
+#: Functions that musl has since 1.2.5.
+_NEW_IN_MUSL = ("preadv2", "pwritev2")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
@@ -211,11 +217,45 @@ def training_programs(recipe: Recipe) -> tuple[str, ...]:
     return (_CLANG, _PROFDATA) if is_zig(recipe) and "pgo" in recipe.build.optimize else ()
 
 
+def ldflags(recipe: Recipe, workspace: Path) -> tuple[str, ...]:
+    """Return the linker's flags that a target asks for."""
+    if not is_zig(recipe):
+        return ()
+    return ("-rtlib=none", str(workspace / _BUILTINS), "-Wl,--gc-sections")
+
+
+def answers(recipe: Recipe) -> dict[str, str]:
+    """Return what configure must not find: in zig's musl (1.2.5), and not in an older one."""
+    target = target_of(recipe)
+    return {f"ac_cv_func_{name}": "no" for name in _NEW_IN_MUSL if target and not target.glibc}
+
+
 def write_tools(recipe: Recipe, workspace: Path) -> None:
-    """Write what `variables` names: configure wants llvm-ar as one program."""
-    if is_zig(recipe):
-        write_whole(workspace / _AR, '#!/bin/sh\nexec zig ar "$@"\n')
-        (workspace / _AR).chmod(0o755)
+    """Write what `variables` and `ldflags` name. Raises CompileError.
+
+    configure wants llvm-ar as one program. And of zig's runtime only what the compiler itself calls
+    is linked (__udivti3 and the like): its log2, memcpy and others would come before the C
+    library's, and are slower and less exact.
+    """
+    target = target_of(recipe)
+    if not target:
+        return
+    write_whole(workspace / _AR, '#!/bin/sh\nexec zig ar "$@"\n')
+    (workspace / _AR).chmod(0o755)
+    source = Path(shutil.which("zig") or "zig").resolve().parent / "lib/compiler_rt.zig"
+    options = ("-O", "ReleaseFast", "-fPIC", "-fstrip", "-ffunction-sections")
+    guards = ("-fno-stack-check", "-fno-stack-protector")
+    place, archive = workspace / "tools", workspace / _BUILTINS
+    object_file = place / "builtins.o"
+    archive.unlink(missing_ok=True)
+    for command in (
+        ["zig", "build-obj", source, "-target", target.name, *options, *guards]
+        + [f"-femit-bin={object_file}"],
+        [target.objcopy, "--wildcard", "--keep-global-symbol=__*", object_file],
+        ["zig", "ar", "rcsD", archive, object_file],
+    ):
+        process.output(command, cwd=place)
+    object_file.unlink()
 
 
 def find_zig() -> None:

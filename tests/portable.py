@@ -7,6 +7,7 @@ import ctypes
 import curses
 import importlib
 import lzma
+import math
 import os
 import pty
 import socket
@@ -31,6 +32,16 @@ def compresses() -> str:
     for module in modules:
         assert module.decompress(module.compress(data)) == data
     return ", ".join(names)
+
+
+def counts() -> str:
+    """The C library's own functions are called, which are exact."""
+    assert [math.log2(math.ldexp(1.0, power)) for power in range(-1074, 1024)] == list(
+        range(-1074, 1024)
+    )
+    assert math.log2(1e-308) == -1023.1538532253076
+    assert math.fmod(1e300, 3.7) == 1e300 % 3.7
+    return "log2 is exact"
 
 
 def calls_back() -> str:
@@ -187,6 +198,7 @@ def main(folder: Path) -> None:
     """Do everything and tell of each, in a line."""
     for name, act in (
         ("compression", compresses),
+        ("numbers", counts),
         ("ctypes", calls_back),
         ("sqlite", searches),
         ("tls", lambda: speaks_tls(folder)),

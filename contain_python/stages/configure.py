@@ -102,6 +102,7 @@ def _variables(recipe: Recipe, tree: SourceTree, machine: str) -> tuple[str, ...
         "-Wl,--as-needed",
         "-Wl,--build-id=sha1",
         *tuning.ldflags(recipe),
+        *targets.ldflags(recipe, tree.root.parent),
         *recipe.compiler.ldflags,
         *tuning.last_ldflags(recipe),
     )
@@ -146,6 +147,7 @@ def configure(
         environment={
             "SOURCE_DATE_EPOCH": str(tree.epoch),
             **_ANSWERS,
+            **targets.answers(recipe),
             **(crossing.ANSWERS if targets.is_foreign(recipe) else {}),
         },
         remedy=f"read {log} and {tree.root / 'config.log'}",
