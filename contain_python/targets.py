@@ -248,12 +248,21 @@ def write_tools(recipe: Recipe, workspace: Path) -> None:
     place, archive = workspace / "tools", workspace / _BUILTINS
     object_file = place / "builtins.o"
     archive.unlink(missing_ok=True)
-    for command in (
-        ["zig", "build-obj", source, "-target", target.name, *options, *guards]
-        + [f"-femit-bin={object_file}"],
-        [target.objcopy, "--wildcard", "--keep-global-symbol=__*", object_file],
-        ["zig", "ar", "rcsD", archive, object_file],
-    ):
+    commands: tuple[tuple[str | Path, ...], ...] = (
+        (
+            "zig",
+            "build-obj",
+            source,
+            *options,
+            *guards,
+            "-target",
+            target.name,
+            f"-femit-bin={object_file}",
+        ),
+        (target.objcopy, "--wildcard", "--keep-global-symbol=__*", object_file),
+        ("zig", "ar", "rcsD", archive, object_file),
+    )
+    for command in commands:
         process.output(command, cwd=place)
     object_file.unlink()
 

@@ -164,7 +164,7 @@ def test_build_that_fails_elsewhere(tmp_path: Path) -> None:
     assert checked.done.returncode == 5
     assert "build B, which ran in other circumstances than A, failed" in checked.done.stderr
     assert "root only" in checked.done.stderr
-    assert "A: [14/14] pack " in checked.done.stdout
+    assert "A: [15/15] pack " in checked.done.stdout
     (place,) = checked.left
     assert str(place) in checked.done.stderr
 

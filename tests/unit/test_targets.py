@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -133,8 +135,10 @@ def test_flags_of_musl() -> None:
     assert targets.cflags(Recipe()) == ()
 
 
-def test_tools_of_zig(tmp_path: Path) -> None:
+def test_tools_of_zig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """configure is told of zig's archiver, and llvm-ar stands there as one program."""
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    targets.find_zig()
     found = targets.adapted(for_target(MUSL))
     words = targets.variables(found, tmp_path)
     assert words == ("AR=zig ar", "RANLIB=zig ranlib", f"LLVM_AR={tmp_path}/tools/llvm-ar")
@@ -143,6 +147,31 @@ def test_tools_of_zig(tmp_path: Path) -> None:
     assert targets.variables(Recipe(), tmp_path) == ()
     targets.write_tools(Recipe(), tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def test_only_what_the_compiler_calls_is_linked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """zig's runtime has a log2 and a memcpy of its own, which would come before the C library's."""
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    targets.find_zig()
+    found = targets.adapted(for_target(GLIBC))
+    targets.write_tools(found, tmp_path)
+    source = tmp_path / "source.c"
+    source.write_text(
+        "#include <math.h>\n"
+        "int main(int count, char **words) {\n"
+        "  unsigned __int128 wide = (unsigned __int128)count << 70;\n"
+        "  return log2(count * 1e-308) == -1023.1538532253076 && wide / (count + 2) ? 0 : 1;\n"
+        "}\n"
+    )
+    command = [*shlex.split(found.compiler.cc), "-O2", "-fno-builtin", source, "-lm", "-o"]
+    subprocess.run([*command, tmp_path / "inexact"], check=True)
+    assert subprocess.run([tmp_path / "inexact"], check=False).returncode == 1
+    flags = targets.ldflags(found, tmp_path)
+    subprocess.run([*command, tmp_path / "exact", *flags], check=True)
+    assert subprocess.run([tmp_path / "exact"], check=False).returncode == 0
+    assert targets.ldflags(Recipe(), tmp_path) == ()
 
 
 def test_profile_needs_llvm_s_programs(tmp_path: Path) -> None:
