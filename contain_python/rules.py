@@ -74,6 +74,7 @@ OWN_SYMBOLS = (
     "_fini",
     "_init",
     "_start",
+    "_start_c",
     "data_start",
     "environ",
     "_environ",
