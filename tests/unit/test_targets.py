@@ -130,7 +130,7 @@ def test_profile_needs_a_program_that_runs(optimize: Optimize, kept: Optimize) -
 
 def test_flags_of_musl() -> None:
     """With musl threads get a stack on which recursion can go deep."""
-    assert targets.cflags(for_target(MUSL)) == ("-DTHREAD_STACK_SIZE=0x100000",)
+    assert targets.cflags(for_target(MUSL)) == ("-DTHREAD_STACK_SIZE=0x800000",)
     assert targets.cflags(for_target(GLIBC)) == ()
     assert targets.cflags(Recipe()) == ()
 
