@@ -187,7 +187,7 @@ def is_zig(recipe: Recipe) -> bool:
 def cflags(recipe: Recipe) -> tuple[str, ...]:
     """Return the compiler's flags that a target asks for."""
     target = target_of(recipe)
-    # musl gives a thread 128 kB of stack; CPython 3.14, which cannot ask musl how much, assumes 4 MB.
+    # musl gives a thread 128 kB of stack; CPython 3.14 cannot ask it how much, and assumes 4 MB.
     # These are glibc's 8 MB: reserved, and taken only as far as they are used.
     return ("-DTHREAD_STACK_SIZE=0x800000",) if target and not target.glibc else ()
 

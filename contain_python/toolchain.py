@@ -66,7 +66,9 @@ class Missing:
 
 def needs(recipe: Recipe, release: Release, extra: Sequence[Extra] = ()) -> tuple[Need, ...]:
     """Return everything that building a release by a recipe needs, `extra` groups included."""
-    tools = [*_tools_here(), *(table().tests if "tests" in extra else ())]
+    # The tests bundle libraries, whatever the recipe does.
+    more = (*table().tests, *table().bundling) if "tests" in extra else ()
+    tools = [*_tools_here(), *more]
     libraries = [
         _library_need(recipe, entry)
         for entry in table().libraries
