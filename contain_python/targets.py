@@ -198,7 +198,8 @@ def variables(recipe: Recipe, workspace: Path) -> tuple[str, ...]:
         return ()
     words: tuple[str, ...] = ("AR=zig ar", "RANLIB=zig ranlib", f"LLVM_AR={workspace / _AR}")
     if "pgo" in recipe.build.optimize:
-        words += (f"LLVM_PROFDATA={_PROFDATA}",)
+        # By its path, or configure looks for another version's.
+        words += (f"LLVM_PROFDATA={shutil.which(_PROFDATA) or _PROFDATA}",)
     return words
 
 
