@@ -197,6 +197,11 @@ def variables(recipe: Recipe, workspace: Path) -> tuple[str, ...]:
     if not is_zig(recipe):
         return ()
     words: tuple[str, ...] = ("AR=zig ar", "RANLIB=zig ranlib", f"LLVM_AR={workspace / _AR}")
+    target = target_of(recipe)
+    if target and not target.glibc:
+        # By this macro configure knows musl, and names extension modules after it; clang's own
+        # headers come before those that define it.
+        words += (f"CPP={recipe.compiler.cc} -E -D__DEFINED_va_list",)
     if "pgo" in recipe.build.optimize:
         # By its path, or configure looks for another version's.
         words += (f"LLVM_PROFDATA={shutil.which(_PROFDATA) or _PROFDATA}",)

@@ -9,11 +9,13 @@ import importlib
 import lzma
 import math
 import os
+import platform
 import pty
 import socket
 import sqlite3
 import ssl
 import sys
+import sysconfig
 import threading
 import time
 import uuid
@@ -32,6 +34,14 @@ def compresses() -> str:
     for module in modules:
         assert module.decompress(module.compress(data)) == data
     return ", ".join(names)
+
+
+def names_extensions() -> str:
+    """Extension modules have names that tell processor and C library, as wheels' have."""
+    suffix = str(sysconfig.get_config_var("EXT_SUFFIX"))
+    kind = "musl" if "musl" in Path("/proc/self/maps").read_text() else "gnu"
+    assert suffix.endswith(f"-{platform.machine()}-linux-{kind}.so"), suffix
+    return suffix
 
 
 def counts() -> str:
@@ -198,6 +208,7 @@ def main(folder: Path) -> None:
     """Do everything and tell of each, in a line."""
     for name, act in (
         ("compression", compresses),
+        ("extensions", names_extensions),
         ("numbers", counts),
         ("ctypes", calls_back),
         ("sqlite", searches),
