@@ -39,9 +39,6 @@ _ALLOWED = (
 #: Modules whose libraries are not bundled: GPL (gdbm, and with it dbm's), or gone since 3.13.
 _LEFT_OUT = ("_crypt", "_dbm", "_gdbm")
 
-#: The LLVM whose runtime counts, and which merges the counts: zig's own clang has neither.
-_CLANG, _PROFDATA = "clang-19", "llvm-profdata-19"
-
 #: zig's llvm-ar, below the workspace.
 _AR = "tools/llvm-ar"
 
@@ -156,10 +153,9 @@ def _for_zig(recipe: Recipe, target: Target) -> Recipe:
             f"what compiles for {target.name} is zig, not {own[0]}",
             remedy="leave cc and cxx under [compiler] as they are, or take the target away",
         )
-    build = recipe.build
-    if not _trains(target):
-        less: dict[str, Optimize] = {"pgo+lto": "lto", "pgo": "none"}
-        build = replace(build, optimize=less.get(build.optimize, build.optimize))
+    # zig has no runtime that counts, and what LLVM 19's counts fits clang 22 only in part.
+    less: dict[str, Optimize] = {"pgo+lto": "lto", "pgo": "none"}
+    build = replace(recipe.build, optimize=less.get(recipe.build.optimize, recipe.build.optimize))
     verify: Verify = replace(recipe.verify, glibc=target.glibc)
     return replace(
         recipe,
@@ -172,11 +168,6 @@ def _for_zig(recipe: Recipe, target: Target) -> Recipe:
             ldflags=tuple(flag for flag in compiler.ldflags if flag not in _NOT_FOR_ZIG),
         ),
     )
-
-
-def _trains(target: Target) -> bool:
-    """Return whether a profile can be recorded: by glibc's runtime for counting, here."""
-    return bool(target.glibc) and target.architecture == platform.machine()
 
 
 def is_zig(recipe: Recipe) -> bool:
@@ -202,26 +193,7 @@ def variables(recipe: Recipe, workspace: Path) -> tuple[str, ...]:
         # By this macro configure knows musl, and names extension modules after it; clang's own
         # headers come before those that define it.
         words += (f"CPP={recipe.compiler.cc} -E -D__DEFINED_va_list",)
-    if "pgo" in recipe.build.optimize:
-        # By its path, or configure looks for another version's.
-        words += (f"LLVM_PROFDATA={shutil.which(_PROFDATA) or _PROFDATA}",)
     return words
-
-
-def training_words(recipe: Recipe) -> tuple[str, ...]:
-    """Return the words by which make links what counts: zig has no runtime for it, LLVM has."""
-    target = target_of(recipe)
-    if not target:
-        return ()
-    folder = process.output([_CLANG, "-print-resource-dir"], error=ToolchainError).strip()
-    library = f"clang_rt.profile-{target.architecture}"
-    counting = f"-Wl,-u,__llvm_profile_runtime -L{folder}/lib/linux -l{library}"
-    return (f"LINKCC=$(PURIFY) $(CC) -pie {counting}",)
-
-
-def training_programs(recipe: Recipe) -> tuple[str, ...]:
-    """Return the commands that recording a profile with zig needs."""
-    return (_CLANG, _PROFDATA) if is_zig(recipe) and "pgo" in recipe.build.optimize else ()
 
 
 def ldflags(recipe: Recipe, workspace: Path) -> tuple[str, ...]:

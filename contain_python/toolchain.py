@@ -103,8 +103,6 @@ def _bundling_needs(recipe: Recipe) -> Iterator[Need]:
     target = targets.target_of(recipe)
     if target and target.objcopy != "objcopy":
         yield _compiler_need(target.objcopy, "takes debug symbols out")
-    for program in targets.training_programs(recipe):
-        yield _compiler_need(program, "counts what training does")
 
 
 def _tools_here() -> list[ToolEntry]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from contain_python import bolting, process, profiles, targets, tuning
+from contain_python import bolting, process, profiles, tuning
 from contain_python.files import write_whole
 from contain_python.make_progress import Passes
 from contain_python.making import (
@@ -56,7 +56,7 @@ def train(  # noqa: PLR0913  the stage's inputs and its two listeners
     def run(command: tuple[str, ...]) -> None:
         process.run(command, cwd=root, log=log, environment=environment, on_line=watch)
 
-    run((*train_argv(jobs, instrumenting_flags(makefile)), *targets.training_words(recipe)))
+    run(train_argv(jobs, instrumenting_flags(makefile)))
     if recipe.tuning.bolt:
         # What BOLT counts are the branches of the very executable that it will reorder.
         run(make_argv(jobs))
