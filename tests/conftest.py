@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,8 +14,7 @@ import pytest
 from bases import make_base
 from daemons import docker
 from pythons import elf_subject, make_python
-from toypython import ROOT
-from yards import SEVERAL, SOON, Yard, copy_of_project
+from yards import SEVERAL, Yard, build_soon, copy_of_project
 
 from contain_python.extraction import extract
 from contain_python.subject import Subject
@@ -87,16 +84,8 @@ def bookworm(yard: Yard) -> dict[str, Any]:
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build 3.13; the workspace stays, so that a second session on one machine takes seconds."""
     folder = tmp_path_factory.mktemp("dist")
-    words = ("--python=3.13", "--optimize=none", "--libpython=both", "--workspace=build/tests")
-    soon = f"--set=compiler.cflags={SOON}"
-    done = subprocess.run(
-        [sys.executable, "-m", "invoke", "build-python", *words, soon, f"--dist={folder}"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    words = ("--python=3.13", "--libpython=both", "--workspace=build/tests")
+    build_soon(folder, *words)
     return folder
 
 

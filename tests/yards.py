@@ -65,6 +65,19 @@ class Yard:
 SOON = "['-O1']"
 
 
+def build_soon(dist: Path, *words: str) -> None:
+    """Build the project's own recipe into a directory, not optimised."""
+    soon = ("--optimize=none", f"--set=compiler.cflags={SOON}", f"--dist={dist}")
+    done = subprocess.run(
+        [sys.executable, "-m", "invoke", "build-python", *words, *soon],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def copy_of_project(root: Path) -> Path:
     """Copy what a clone has, without what was built in it, to compile sooner."""
     listed = subprocess.run(

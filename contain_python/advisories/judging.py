@@ -193,23 +193,28 @@ def _linked(component: Component, span: Span, fixed: str, known: Known) -> tuple
 
 def _vendored(component: Component, span: Span, fixed: str, known: Known) -> tuple[bool, str]:
     del known
-    if not fixed and not span.last:
-        return False, f"no {component.name} is known that has the fix"
-    which = f"{component.name} {fixed}" if fixed else f"a {component.name} after {span.last}"
-    return True, (
-        f"{which} has the fix: it comes with a newer CPython release, or as a patch in patches/"
+    return _inside(
+        component, span, fixed, "it comes with a newer CPython release, or as a patch in patches/"
     )
 
 
 def _bundled(component: Component, span: Span, fixed: str, known: Known) -> tuple[bool, str]:
     del known
+    patches = f"patches/libraries/{component.name}/"
+    return _inside(
+        component,
+        span,
+        fixed,
+        f"pin it in libraries.toml, or patch it in {patches}, and build again",
+    )
+
+
+def _inside(component: Component, span: Span, fixed: str, how: str) -> tuple[bool, str]:
+    """Return what to do about a library that is in the interpreter."""
     if not fixed and not span.last:
         return False, f"no {component.name} is known that has the fix"
     which = f"{component.name} {fixed}" if fixed else f"a {component.name} after {span.last}"
-    return True, (
-        f"{which} has the fix: pin it in libraries.toml, or patch it in patches/libraries/"
-        f"{component.name}/, and build again"
-    )
+    return True, f"{which} has the fix: {how}"
 
 
 def _wheel(component: Component, span: Span, fixed: str, known: Known) -> tuple[bool, str]:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bases import make_old_root
-from toypython import ROOT
-from yards import SOON
+from yards import build_soon
 
 from contain_python.elf import read_elf
 from contain_python.elf_symbols import exported
@@ -57,16 +55,7 @@ print(ssl.OPENSSL_VERSION, "|", backend.openssl_version_text())
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build 3.14 for the target; the workspace stays, for a second session on one machine."""
     folder = tmp_path_factory.mktemp("portable")
-    words = ("--python=3.14", f"--target={TARGET}", "--optimize=none", "--workspace=build/target")
-    soon = f"--set=compiler.cflags={SOON}"
-    done = subprocess.run(
-        [sys.executable, "-m", "invoke", "build-python", *words, soon, f"--dist={folder}"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    build_soon(folder, "--python=3.14", f"--target={TARGET}", "--workspace=build/target")
     return folder
 
 
