@@ -214,7 +214,7 @@ def write_tools(recipe: Recipe, workspace: Path) -> None:
 
     configure wants llvm-ar as one program. And of zig's runtime only what the compiler itself calls
     is linked (__udivti3 and the like): its log2, memcpy and others would come before the C
-    library's, and are slower and less exact.
+    library's, and its log2 is not exact.
     """
     target = target_of(recipe)
     if not target:
