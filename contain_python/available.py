@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -63,12 +64,13 @@ class News:
 
 def read_news(shelf: Shelf, feeds: Feeds, *, offline: bool, note: Note) -> News:
     """Return what python.org tells now, or else what it told last. Raises SourceError."""
-    downloads = shelf.latest(_DOWNLOADS, feeds.downloads, _MOST, offline=offline, note=note)
-    cycle = shelf.latest(_CYCLE, feeds.cycle, _MOST, offline=offline, note=note)
+    latest = functools.partial(shelf.latest, most=_MOST, offline=offline, note=note)
+    releases = latest(_DOWNLOADS, feeds.downloads, read=_releases)
+    cycles = latest(_CYCLE, feeds.cycle, read=_cycles)
     return News(
-        releases=_releases(downloads) if downloads else (),
-        cycles=_cycles(cycle) if cycle else {},
-        documents=tuple(one for one in (downloads, cycle) if one),
+        releases=releases[1] if releases else (),
+        cycles=cycles[1] if cycles else {},
+        documents=tuple(found[0] for found in (releases, cycles) if found),
     )
 
 

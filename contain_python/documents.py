@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 import requests
@@ -29,6 +30,7 @@ from contain_python.recipe import Download
 from contain_python.structure import structure, unstructure
 
 Note = Callable[[str], None]
+T = TypeVar("T")
 
 _CHUNK = 1 << 16
 #: A clock may be wrong by this much before what it says is called the future.
@@ -123,35 +125,63 @@ class Shelf:
 
     def keep(self, name: str, url: str, content: bytes) -> Document:
         """Keep what was fetched just now."""
-        fetched = self.now.replace(microsecond=0)
+        document = self._fresh(name, url, content)
         label = _Label(
             url=without_password(url),
-            fetched=fetched.isoformat(),
+            fetched=document.fetched.isoformat(),
             sha256=hashlib.sha256(content).hexdigest(),
         )
         with on_disk(self.folder):
             # Killed in between, the two do not fit: that is found, and fetching mends it.
             write_whole(self.folder / name, content)
             write_whole(self.folder / f"{name}.label", json.dumps(unstructure(label)) + "\n")
-        return Document(name=name, url=url, fetched=fetched, content=content)
+        return document
 
-    def refresh(self, name: str, url: str, most: int) -> Document:
-        """Fetch a document of at most `most` bytes, and keep it. Raises SourceError."""
-        return self.keep(name, url, get(url, self.limits, most))
+    def _fresh(self, name: str, url: str, content: bytes) -> Document:
+        return Document(
+            name=name, url=url, fetched=self.now.replace(microsecond=0), content=content
+        )
 
-    def latest(
-        self, name: str, url: str, most: int, *, offline: bool, note: Note
-    ) -> Document | None:
-        """Return a document as it is now, or else as it was kept, which is noted; None without."""
+    def latest(  # noqa: PLR0913  what, how it is read, and how it is fetched
+        self,
+        name: str,
+        url: str,
+        most: int,
+        read: Callable[[Document], T],
+        *,
+        offline: bool,
+        note: Note,
+    ) -> tuple[Document, T] | None:
+        """Return a document of at most `most` bytes and what `read` makes of it; None without.
+
+        It is the one of now, or else the one that was kept, which is noted. What cannot be read is
+        never kept. Raises the SourceError of `read` where nothing was kept.
+        """
         if offline:
-            return self.read(name)
+            return self._kept(name, read)
         try:
-            return self.refresh(name, url, most)
+            document = self._fresh(name, url, get(url, self.limits, most))
         except SourceError as problem:
-            kept = self.read(name)
-            told = f"{problem.what}: {problem.found}"
-            note(f"{told}; using what was fetched before" if kept else told)
-            return kept
+            return self._instead(name, read, problem, note)
+        try:
+            made = read(document)
+        except SourceError as problem:
+            if not self.read(name):
+                raise
+            return self._instead(name, read, problem, note)
+        return self.keep(name, url, document.content), made
+
+    def _kept(self, name: str, read: Callable[[Document], T]) -> tuple[Document, T] | None:
+        kept = self.read(name)
+        return (kept, read(kept)) if kept else None
+
+    def _instead(
+        self, name: str, read: Callable[[Document], T], problem: SourceError, note: Note
+    ) -> tuple[Document, T] | None:
+        kept = self._kept(name, read)
+        told = f"{problem.what}: {problem.found}"
+        note(f"{told}; using what was fetched before" if kept else told)
+        return kept
 
 
 def get(url: str, limits: Download, most: int) -> bytes:

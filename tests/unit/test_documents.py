@@ -21,11 +21,24 @@ def a_shelf(folder: Path, now: dt.datetime = NOW) -> Shelf:
     return Shelf(folder=folder, now=now, limits=LIMITS)
 
 
+def loud(document: Document) -> bytes:
+    """Return what a document tells, in capitals; a page tells nothing."""
+    if document.content.startswith(b"<"):
+        raise SourceError(f"{document.name} is a page", found=document.content.decode())
+    return document.content.upper()
+
+
+def latest(shelf: Shelf, url: str, notes: list[str] | None = None) -> bytes | None:
+    note = notes.append if notes is not None else print
+    found = shelf.latest("a", url, 100, loud, offline=False, note=note)
+    return found[1] if found else None
+
+
 def test_fetched_and_kept(tmp_path: Path) -> None:
     """A document is there again with its content, its address without a password, its time."""
     with serving(plain(b"content")) as server:
         url = server.url.replace("//", "//user:secret@") + "/a"
-        a_shelf(tmp_path).refresh("a", url, 100)
+        latest(a_shelf(tmp_path), url)
     kept = a_shelf(tmp_path, NOW + dt.timedelta(hours=5)).read("a")
     assert kept is not None
     assert kept.content == b"content"
@@ -47,13 +60,12 @@ def test_files_count_as_well(tmp_path: Path) -> None:
         get(f"file://{tmp_path}/none", LIMITS, 100)
 
 
-def test_refusals(tmp_path: Path) -> None:
-    """A status, too much content, and no server at all are told; nothing is kept."""
+def test_refusals() -> None:
+    """A status, too much content, and no server at all are told."""
     for answer, told in ((status(404), "answered 404"), (plain(b"x" * 101), "more than 100 bytes")):
         with serving(answer) as server, pytest.raises(SourceError) as caught:
-            a_shelf(tmp_path).refresh("a", server.url, 100)
+            get(server.url, LIMITS, 100)
         assert told in caught.value.found
-    assert a_shelf(tmp_path).read("a") is None
     with pytest.raises(SourceError):
         get("http://127.0.0.1:9/", LIMITS, 100)
 
@@ -63,13 +75,28 @@ def test_latest_falls_back(tmp_path: Path) -> None:
     notes: list[str] = []
     shelf = a_shelf(tmp_path)
     url = "http://127.0.0.1:9/"
-    assert shelf.latest("a", url, 100, offline=False, note=notes.append) is None
+    assert latest(shelf, url, notes) is None
     assert "using" not in notes[-1]
     shelf.keep("a", url, b"content")
-    found = shelf.latest("a", url, 100, offline=False, note=notes.append)
-    assert found is not None
+    assert latest(shelf, url, notes) == b"CONTENT"
     assert notes[-1].endswith("using what was fetched before")
-    assert shelf.latest("b", url, 100, offline=True, note=notes.append) is None
+    assert shelf.latest("b", url, 100, loud, offline=True, note=notes.append) is None
+
+
+def test_unreadable_is_not_kept(tmp_path: Path) -> None:
+    """A login page in place of a document never takes the place of the one that was kept."""
+    notes: list[str] = []
+    shelf = a_shelf(tmp_path)
+    with serving(plain(b"<html>")) as server:
+        with pytest.raises(SourceError, match="a page"):
+            latest(shelf, server.url, notes)
+        assert shelf.read("a") is None
+        shelf.keep("a", server.url, b"content")
+        assert latest(shelf, server.url, notes) == b"CONTENT"
+    assert notes == ["a is a page: <html>; using what was fetched before"]
+    kept = shelf.read("a")
+    assert kept is not None
+    assert kept.content == b"content"
 
 
 def test_damage_is_found(tmp_path: Path) -> None:
