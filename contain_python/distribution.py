@@ -185,12 +185,16 @@ def name_of_distribution() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Details:
-    """What a package says of itself: its source package, that one's version, and its licences."""
+    """What a package says of itself: its source package, that one's version, and its licences.
+
+    `copyright` is the whole text of its file of that name.
+    """
 
     architecture: str = ""
     source: str = ""
     source_version: str = ""
     licences: tuple[str, ...] = ()
+    copyright: str = ""
 
 
 def package_details(name: str) -> Details:
@@ -199,24 +203,28 @@ def package_details(name: str) -> Details:
         shown = "--showformat=${Architecture} ${source:Package} ${source:Version}\\n"
         words = _answer("dpkg-query", "--show", shown, name).partition("\n")[0].split()
         if len(words) == 3:  # noqa: PLR2004  as asked for
+            text = _text(Path(f"/usr/share/doc/{name}/copyright"))
             return Details(
                 architecture=words[0],
                 source=words[1],
                 source_version=words[2],
-                licences=_licences_of(name),
+                licences=_licences_in(text),
+                copyright=text,
             )
     licence = _answer("rpm", "-q", "--qf", "%{LICENSE}", name)
     return Details(source=name, licences=(licence,) if licence else ())
 
 
-def _licences_of(name: str) -> tuple[str, ...]:
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def _licences_in(text: str) -> tuple[str, ...]:
     """Return the licences that a Debian copyright file names, if it is for machines (DEP 5)."""
-    path = Path(f"/usr/share/doc/{name}/copyright")
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        stanzas = list(Copyright(lines, strict=False).all_files_paragraphs())
+        stanzas = list(Copyright(text.splitlines(), strict=False).all_files_paragraphs())
         licences = [one.license for one in stanzas]
-    except (OSError, ValueError, NotMachineReadableError, MachineReadableFormatError):
+    except (ValueError, NotMachineReadableError, MachineReadableFormatError):
         return ()
     return tuple(sorted({str(one.synopsis) for one in licences if one}))  # type: ignore[attr-defined]
 

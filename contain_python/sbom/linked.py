@@ -49,10 +49,17 @@ def _package(package: str, sonames: list[str]) -> Part:
             version,
             {key: value for key, value in qualifiers.items() if value},
         ).to_string(),
-        licences=tuple(Licence(name=one) for one in details.licences),
+        licences=_licences(name, details),
         supplier=system.get("NAME", ""),
         what=", ".join(sorted(sonames)),
     )
+
+
+def _licences(package: str, details: distribution.Details) -> tuple[Licence, ...]:
+    named = tuple(Licence(name=one) for one in details.licences)
+    if not details.copyright:
+        return named
+    return (*named, Licence(name=f"copyright file of {package}", text=details.copyright))
 
 
 def _unknown(soname: str) -> Part:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from packageurl import PackageURL
 
 from contain_python.distribution import Packages as Names
@@ -24,6 +26,9 @@ def test_packages_of_this_machine() -> None:
     assert purl.qualifiers["upstream"].partition("@")[0] == "glibc"
     assert purl.qualifiers["distro"] == f"debian-{os_release()['VERSION_ID']}"
     assert part.what == "libc.so.6, libm.so.6"
+    *_, whole = part.licences
+    assert whole.name == "copyright file of libc6"
+    assert whole.text == Path("/usr/share/doc/libc6/copyright").read_text(encoding="utf-8")
 
 
 def test_library_of_no_package() -> None:
@@ -36,4 +41,6 @@ def test_library_of_no_package() -> None:
 def test_licences_of_a_machine_readable_file() -> None:
     """A copyright file for machines tells them; of what is not installed nothing is told."""
     assert package_details("zlib1g").licences == ("Zlib",)
+    assert package_details("zlib1g").copyright.startswith("Format: http")
     assert package_details("no-such-package").licences == ()
+    assert not package_details("no-such-package").copyright
