@@ -33,7 +33,7 @@ def strip(recipe: Recipe, workspace: Workspace, relocated: Prefix) -> tuple[Pref
         apply_rules(root, recipe.strip.tests, version, ledger, may_miss=gone)
         for path in list(sorted_files(root)):
             if is_elf(path):
-                _detach_symbols(objcopy(recipe), root, path, symbols, ledger)
+                _detach_symbols(recipe, root, path, symbols, ledger)
         update_records(root, ledger)
     stripped = Prefix(
         built=relocated.built, root=workspace.place("stripped"), prefix=relocated.prefix
@@ -41,16 +41,19 @@ def strip(recipe: Recipe, workspace: Workspace, relocated: Prefix) -> tuple[Pref
     return stripped, debug, ledger
 
 
-def objcopy(recipe: Recipe) -> str:
+def stripper(recipe: Recipe) -> str:
     """Return the program that strips: what BOLT wrote no longer starts after binutils'."""
-    if recipe.tuning.bolt:
-        return bolt_programs(recipe)[-1]
+    return bolt_programs(recipe)[-1] if recipe.tuning.bolt else objcopy(recipe)
+
+
+def objcopy(recipe: Recipe) -> str:
+    """Return the program that copies symbols: LLVM 19's crashes over what lld and BOLT wrote."""
     target = target_of(recipe)
     # binutils know one processor each.
     return target.objcopy if target else "objcopy"
 
 
-def _detach_symbols(program: str, root: Path, path: Path, symbols: Path, ledger: Ledger) -> None:
+def _detach_symbols(recipe: Recipe, root: Path, path: Path, symbols: Path, ledger: Ledger) -> None:
     facts = read_elf(path)
     if facts is None or not facts.build_id:
         raise CompileError(
@@ -61,10 +64,10 @@ def _detach_symbols(program: str, root: Path, path: Path, symbols: Path, ledger:
     before = path.stat()
     target = symbols / debug_path(facts.build_id)
     target.parent.mkdir(parents=True, exist_ok=True)
-    process.output([program, "--only-keep-debug", path, target], writes=True)
+    process.output([objcopy(recipe), "--only-keep-debug", path, target], writes=True)
     target.chmod(0o644)
     aside = path.with_name(f".{path.name}.stripped")
-    process.output([program, "--strip-all", path, aside], writes=True)
+    process.output([stripper(recipe), "--strip-all", path, aside], writes=True)
     aside.chmod(before.st_mode & 0o777)
     aside.replace(path)
     ledger.changed(root, path, "debug-symbols", "moved into the debug tarball", before.st_size)
