@@ -12,10 +12,11 @@ from elftools.elf.sections import NoteSection, SymbolTableSection
 from pythons import EXECUTABLE, LIBRARY, compile_c
 from values import a_prefix, a_workspace, names, write
 
+from contain_python import bolting
 from contain_python.errors import CompileError, RecipeError
 from contain_python.ledger import Ledger
 from contain_python.model import Prefix
-from contain_python.recipe import Recipe, Rule, Strip
+from contain_python.recipe import Recipe, Rule, Strip, Tuning
 from contain_python.stages.strip import debug_path, strip
 
 SOURCE = """
@@ -86,6 +87,33 @@ def test_stripped_files_still_work(tmp_path: Path) -> None:
     assert str((prefix.root / "bin/python3").readlink()) == "python3.13"
     assert (prefix.root / "bin/pip").read_text() == "#!/bin/sh\n"
     assert not [path for path in prefix.root.rglob("*") if path.name.startswith(".")]
+
+
+def test_what_bolt_wrote_still_starts(tmp_path: Path) -> None:
+    """Reordered by BOLT and stripped it runs, and its symbols have its build-id."""
+    workspace = a_workspace(tmp_path)
+    install = an_install(workspace.place("relocated"), "-Wl,--emit-relocs")
+    recipe = Recipe(tuning=Tuning(bolt="llvm-bolt-19"))
+    tree, program = tmp_path / "tree", install.root / "bin/python3.13"
+    tree.mkdir()
+    program.rename(tree / "python")
+    bolting.instrument(recipe, tree, tree / "log")
+    subprocess.run([tree / "python"], check=True)
+    bolting.collect(recipe, tree, tree / "log")
+    compile_c(
+        tree / "python",
+        *("-g", "-O1", "-Wl,--build-id=sha1", *EXECUTABLE, "-Wl,--emit-relocs"),
+        source=SOURCE,
+    )
+    bolting.reorder(recipe, tree, tree / "log")
+    (tree / "python").rename(program)
+    prefix, symbols, _ = strip(recipe, workspace, install)
+    done = prefix.root / "bin/python3.13"
+    subprocess.run([done], check=True)
+    assert ".symtab" not in sections(done)
+    debug = symbols / debug_path(build_id(program))
+    assert build_id(debug) == build_id(program)
+    assert ".symtab" in sections(debug)
 
 
 def test_ledger_of_the_stage(tmp_path: Path) -> None:
