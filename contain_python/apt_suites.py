@@ -40,7 +40,13 @@ _KEYRINGS = (
     "usr/share/keyrings/debian-archive-*.asc",
     "usr/share/keyrings/debian-archive-*.gpg",
     "usr/share/keyrings/debian-archive-*.pgp",
+    "usr/share/keyrings/ubuntu-archive-*.gpg",
 )
+#: Which suites the archives of a distribution have, and which an archive of security's alone.
+SUITES = {
+    "debian": (("", "-updates"), ("-security",)),
+    "ubuntu": (("", "-updates", "-security"), ("-security",)),
+}
 #: Debian keeps the keys that it trusts no more, too.
 _RETIRED = "removed-keys"
 
@@ -87,12 +93,17 @@ def keyrings(root: Path = Path("/")) -> tuple[Path, ...]:
     return tuple(path for path in found if path.is_file() and _RETIRED not in path.name)
 
 
-def bases_and_suites(codename: str, bases: Bases = apt_bases) -> tuple[tuple[str, str], ...]:
-    """Return the base URIs of this machine's APT, each with a suite of a release to look for."""
+def bases_and_suites(
+    codename: str, distribution: str = "debian", bases: Bases = apt_bases
+) -> tuple[tuple[str, str], ...]:
+    """Return the base URIs of this machine's APT, each with a suite of a release to look for.
+
+    `distribution` is one of SUITES.
+    """
     pairs: list[tuple[str, str]] = []
     for base in bases():
-        security = base.rstrip("/").endswith("-security")
-        endings = ("-security",) if security else ("", "-updates")
+        whole, security = SUITES[distribution]
+        endings = security if base.rstrip("/").endswith("-security") else whole
         pairs += [(base, f"{codename}{ending}") for ending in endings]
     return tuple(pairs)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from contain_python import apt_indexes
 from contain_python.advisories.sources import cpython_advisories
+from contain_python.apt_suites import SUITES
 from contain_python.available import read_news
 from contain_python.bundled.table import read_libraries
 from contain_python.console import Console
@@ -129,10 +130,11 @@ def _packages(look: _Look) -> Iterator[Update]:
     if not artifacts:
         look.console.note(f"there is no artifact in {look.dist}: packages are not looked up")
     for one in linked(artifacts):
-        if one.distribution != "debian":
+        if one.distribution not in SUITES:
             which = one.distribution or "unnamed"
             look.console.note(
-                f"packages of the distribution {which!r} are not looked up: Debian's are"
+                f"packages of the distribution {which!r} are not looked up: Debian's and Ubuntu's"
+                " are"
             )
             continue
         yield from finding.packages(one.versions, _offered(look, one))
@@ -140,7 +142,7 @@ def _packages(look: _Look) -> Iterator[Update]:
 
 def _offered(look: _Look, one: Linked) -> Iterator[tuple[str, bool, dict[str, str]]]:
     """Yield what each suite of a distribution has; one that cannot be had is told."""
-    for base, name in apt_indexes.bases_and_suites(one.codename):
+    for base, name in apt_indexes.bases_and_suites(one.codename, one.distribution):
         try:
             suite = apt_indexes.suite(
                 base,

@@ -305,21 +305,27 @@ def test_keyrings_are_found(tmp_path: Path) -> None:
         "usr/share/keyrings/debian-archive-keyring.pgp",
         "usr/share/keyrings/debian-archive-removed-keys.pgp",
         "usr/share/keyrings/somebody.gpg",
+        "usr/share/keyrings/ubuntu-archive-keyring.gpg",
     )
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "etc/apt/keyrings/folder").mkdir()
     found = [str(path.relative_to(tmp_path)) for path in keyrings(tmp_path)]
-    assert found == [names[0], names[1], names[3], names[4]]
+    assert found == [names[0], names[1], names[3], names[4], names[7]]
     assert keyrings(tmp_path / "nowhere") == ()
 
 
 def test_where_to_look_for_a_release() -> None:
     """The main archive has a release and its updates, the one of security its security updates."""
     bases = ["https://example.org/debian", "https://example.org/debian-security/"]
-    assert bases_and_suites("trixie", lambda: bases) == (
+    assert bases_and_suites("trixie", bases=lambda: bases) == (
         ("https://example.org/debian", "trixie"),
         ("https://example.org/debian", "trixie-updates"),
         ("https://example.org/debian-security/", "trixie-security"),
+    )
+    assert bases_and_suites("noble", "ubuntu", lambda: ["https://example.org/ubuntu"]) == (
+        ("https://example.org/ubuntu", "noble"),
+        ("https://example.org/ubuntu", "noble-updates"),
+        ("https://example.org/ubuntu", "noble-security"),
     )

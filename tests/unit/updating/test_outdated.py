@@ -100,7 +100,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         monkeypatch.setattr(
             apt_indexes,
             "bases_and_suites",
-            lambda code: ((server.url, code), (server.url, f"{code}-security")),
+            lambda code, _="debian": ((server.url, code), (server.url, f"{code}-security")),
         )
         made.recipe(server.url)
         made.url = server.url  # type: ignore[attr-defined]
@@ -123,14 +123,19 @@ def test_release_that_cools_off(world: World, capsys: pytest.CaptureFixture[str]
     assert world.updates["3.13"]["when"] == "now"
 
 
-def test_package_of_security(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("distribution", "codename"), [("debian", "bookworm"), ("ubuntu", "noble")]
+)
+def test_package_of_security(
+    world: World, capsys: pytest.CaptureFixture[str], distribution: str, codename: str
+) -> None:
     """A package that security's suite has newer is 11, at once."""
     world.tell("3.13.18", "2026-01-01")
-    world.suite("bookworm-security")
+    world.suite(f"{codename}-security")
     an_artifact(
         world.root / "dist",
         {},
-        distribution={"id": "debian", "version": "12", "codename": "bookworm"},
+        distribution={"id": distribution, "version": "12", "codename": codename},
         libraries=[{"soname": "libssl.so.3", "package": "libssl3=3.0.19-1"}],
     )
     assert world.look(capsys) == 11
