@@ -47,6 +47,26 @@ def test_it_can_be_read_again() -> None:
     assert parse_lock(tomllib.loads(text), "x").releases == (odd,)
 
 
+def test_a_comment_stays_with_what_it_is_about(tmp_path: Path) -> None:
+    """Comments above a series and above releases stay above them, wherever those move."""
+    one, two = a_release("3.13.9"), a_release("3.13.10")
+    before = lock_text(with_release(with_release(LOCK, one), two))
+    first, second = (f'[[release]]\nversion = "{each.version}"' for each in (one, two))
+    remarked = (
+        before.replace('[series."3.13"]', '# ours until 2028\n[series."3.13"]')
+        .replace(first, f"# old,\n# kept\n{first}")
+        .replace(second, f"# new\n{second}")
+    )
+    path = write(tmp_path / "releases.lock", "# why\n\n" + remarked)
+    assert not change_lock(path, lambda lock: lock)
+    assert change_lock(path, lambda lock: with_release(lock, a_release("3.13.8")))
+    text = path.read_text(encoding="utf-8")
+    assert '# ours until 2028\n[series."3.13"]\n' in text
+    assert '\n\n# old,\n# kept\n[[release]]\nversion = "3.13.9"\n' in text
+    assert '\n\n# new\n[[release]]\nversion = "3.13.10"\n' in text
+    assert text.count("#") == len(("why", "ours", "old", "kept", "new"))
+
+
 def test_a_release_is_replaced(tmp_path: Path) -> None:
     """A version is there once; the others and the comment stay byte for byte."""
     path = write(
