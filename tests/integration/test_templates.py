@@ -74,6 +74,18 @@ def test_shells_of_the_templates() -> None:
             assert subprocess.run([shell, "-n", "-c", line], check=False).returncode == 0, line
 
 
+def test_upgrades_remember_the_day_before() -> None:
+    """Both keep the feeds, where first-seen days are, and the artifacts to compare with."""
+    job = load("github-actions.yml")["jobs"]["upgrade"]
+    (kept,) = (step["with"] for step in job["steps"] if "cache" in step.get("uses", ""))
+    assert kept["path"].split() == [".cache/contain-python/feeds", "dist"]
+    assert kept["key"].startswith(kept["restore-keys"])
+    assert job["env"]["XDG_CACHE_HOME"] == "${{ github.workspace }}/.cache"
+    gitlab = load("gitlab-ci.yml")["upgrade"]
+    assert gitlab["cache"]["paths"] == kept["path"].split()
+    assert gitlab["variables"]["XDG_CACHE_HOME"] == "$CI_PROJECT_DIR/.cache"
+
+
 @pytest.mark.parametrize("name", SHELLS)
 def test_upgrade_on_a_schedule(name: str) -> None:
     """It audits, looks what is due, and upgrades, in this order, with options that there are."""
@@ -93,5 +105,6 @@ def test_upgrade_on_a_schedule(name: str) -> None:
             check=True,
         )
         (line,) = [line for line in lines if f"invoke {task} " in line]
-        for option in re.findall(r" (--[a-z-]+)", line.partition("|")[0]):
+        given = line.partition(f"invoke {task}")[2].partition("|")[0]
+        for option in re.findall(r" (--[a-z-]+)", given):
             assert option in done.stdout, (task, option)
