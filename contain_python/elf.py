@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +24,6 @@ _WRITE, _EXECUTE = 2, 1
 _DF_TEXTREL, _DF_BIND_NOW = 0x4, 0x8
 _DF_1_NOW, _DF_1_PIE = 0x1, 0x08000000
 _IBT, _SHSTK = 1, 2
-
-#: mov %fs:0x28, to any register (System V ABI for AMD64, "Thread-Local Storage"; GCC's guard).
-_CANARY = re.compile(
-    rb"\x64[\x48\x4c]\x8b[\x04\x0c\x14\x1c\x24\x2c\x34\x3c]\x25\x28\x00\x00\x00", re.DOTALL
-)
 
 #: What pyelftools raises on a damaged file, beside its own errors.
 _DAMAGE = (ELFError, ConstructError, ValueError, KeyError, IndexError, AttributeError, TypeError)
@@ -145,25 +139,13 @@ def _facts(elf: ELFFile) -> ElfFacts:
         text_relocations="DT_TEXTREL" in dynamic.tags
         or bool(dynamic.number("DT_FLAGS") & _DF_TEXTREL),
         writable_executable=any(_is_writable_executable(segment) for segment in segments),
-        stack_protector="__stack_chk_fail" in imports or _reads_canary(elf, segments),
+        stack_protector="__stack_chk_fail" in imports,
         fortified=tuple(sorted(name for name in imports if name.endswith("_chk"))),
         ibt=bool(features & _IBT),
         shstk=bool(features & _SHSTK),
         processor=_processor(_property(elf, "GNU_PROPERTY_X86_ISA_1_NEEDED")),
         build_id=_build_id(elf),
         debug_sections=any(_is_debug(section.name) for section in elf.iter_sections()),
-    )
-
-
-def _reads_canary(elf: ELFFile, segments: list[Any]) -> bool:
-    """Return whether code reads the canary of x86-64's thread block.
-
-    It shows a stack protector whose runtime is linked in, as zig's is, and leaves no name.
-    """
-    return elf["e_machine"] == "EM_X86_64" and any(
-        _CANARY.search(segment.data())
-        for segment in segments
-        if segment["p_type"] == "PT_LOAD" and segment["p_flags"] & _EXECUTE
     )
 
 

@@ -11,7 +11,6 @@ from contain_python.errors import ToolchainError
 from contain_python.model import FlavourName
 from contain_python.process import output
 from contain_python.recipe import Allowance, Recipe
-from contain_python.targets import target_of
 
 #: The C library's own parts, under glibc's and musl's names.
 _LIBC = (
@@ -110,9 +109,8 @@ class Rules:
     that may be absent, each with its submodules; `promised` names more that must be present than
     the interpreter's own list and the files on the disk show; `processor` is the x86 level that the
     loader must ask for ("x86-64-v3"; "" for none); `exports` are patterns of the symbols that the
-    interpreter may offer to what it loads (() for any); without `guards_seen` the stack protector's
-    runtime is inside and leaves no name. pip and headers that are there work or fail the check even
-    where they are not promised.
+    interpreter may offer to what it loads (() for any). pip and headers that are there work or fail
+    the check even where they are not promised.
     """
 
     needed: tuple[str, ...] = DEFAULT_NEEDED
@@ -127,7 +125,6 @@ class Rules:
     processor: str = ""
     bytecode_required: bool = False
     exports: tuple[str, ...] = ()
-    guards_seen: bool = True
 
     def permits(self, soname: str) -> bool:
         """Return whether an ELF file may need this soname from the distribution."""
@@ -158,7 +155,7 @@ def rules_for(
         for rule in (*recipe.strip.tests, *recipe.prune)
         if flavour in rule.flavours and rule.applies(version)
     ]
-    bundled, target = recipe.build.linkage == "bundled", target_of(recipe)
+    bundled = recipe.build.linkage == "bundled"
     removed = [module for rule in removing for module in rule.modules]
     return Rules(
         needed=recipe.verify.needed or DEFAULT_NEEDED,
@@ -177,7 +174,6 @@ def rules_for(
         processor=recipe.tuning.cpu,
         bytecode_required=True,
         exports=OWN_SYMBOLS if bundled else (),
-        guards_seen=not target or target.architecture == "x86_64",
     )
 
 

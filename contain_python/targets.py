@@ -238,7 +238,14 @@ def write_tools(recipe: Recipe, workspace: Path) -> None:
             target.name,
             f"-femit-bin={object_file}",
         ),
-        (target.objcopy, "--wildcard", "--keep-global-symbol=__*", object_file),
+        (
+            target.objcopy,
+            "--wildcard",
+            # The C library has the stack protector's; its failure says what happened.
+            "--keep-global-symbol=!__stack_chk*",
+            "--keep-global-symbol=__*",
+            object_file,
+        ),
         ("zig", "ar", "rcsD", archive, object_file),
     )
     for command in commands:

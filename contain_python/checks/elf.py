@@ -56,7 +56,7 @@ def check(subject: Subject, rules: Rules) -> CheckResult:
         findings += _cet(file, rules)
         findings += _machine(file, interpreter)
         findings += _symbols(file)
-    findings += _compiled_in_guards(interpreter, rules)
+    findings += _compiled_in_guards(interpreter)
     findings += _processor(interpreter, rules)
     findings += _exports(interpreter, rules)
     return CheckResult(check="elf", examined=_examined(files, linked), findings=tuple(findings))
@@ -259,18 +259,12 @@ def _symbols(file: _File) -> Iterator[Finding]:
         )
 
 
-def _compiled_in_guards(interpreter: list[_File], rules: Rules) -> Iterator[Finding]:
+def _compiled_in_guards(interpreter: list[_File]) -> Iterator[Finding]:
     """Judge the interpreter's code as a whole: each part alone may be too small to need guards."""
     if not interpreter:
         return
     where = interpreter[-1].where
-    if not rules.guards_seen:
-        yield _make.note(
-            where,
-            "does not show whether it has a stack protector",
-            why="its runtime is linked in without a name; on x86-64 the code itself shows it",
-        )
-    elif not any(file.facts.stack_protector for file in interpreter):
+    if not any(file.facts.stack_protector for file in interpreter):
         yield _make.error(
             where,
             "was compiled without a stack protector",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -147,20 +146,3 @@ def test_cut_short(tmp_path: Path, length: int) -> None:
     (tmp_path / "cut").write_bytes(whole[:length])
     with pytest.raises(CheckError, match="cannot be read as one"):
         read_elf(tmp_path / "cut")
-
-
-@pytest.mark.parametrize(
-    ("guard", "seen"), [("-fstack-protector-all", True), ("-fno-stack-protector", False)]
-)
-def test_stack_protector_whose_runtime_is_inside(tmp_path: Path, guard: str, *, seen: bool) -> None:
-    """Where nothing is imported for it, the code that reads the canary shows it."""
-    source = tmp_path / "guarded.c"
-    source.write_text(
-        '__attribute__((visibility("hidden"))) void __stack_chk_fail(void) { for (;;) ; }\n'
-        "int main(int count, char **words) { char text[99]; text[count] = 7; return text[0]; }\n"
-    )
-    built = tmp_path / "guarded"
-    subprocess.run(["gcc", "-O1", guard, "-s", source, "-o", built], check=True)
-    facts = read_elf(built)
-    assert facts
-    assert facts.stack_protector is seen

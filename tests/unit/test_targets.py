@@ -14,6 +14,7 @@ import pytest
 from pythons import script
 
 from contain_python import targets
+from contain_python.elf import read_elf
 from contain_python.errors import ToolchainError, UsageError
 from contain_python.recipe import Build, Compiler, Modules, Optimize, Recipe, Verify
 
@@ -174,6 +175,28 @@ def test_only_what_the_compiler_calls_is_linked(
     subprocess.run([*command, tmp_path / "exact", *flags], check=True)
     assert subprocess.run([tmp_path / "exact"], check=False).returncode == 0
     assert targets.ldflags(Recipe(), tmp_path) == ()
+
+
+@pytest.mark.parametrize("name", [GLIBC, "aarch64-linux-gnu.2.17"])
+def test_the_stack_protector_is_the_c_librarys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """zig's runtime has one as well, which tells nothing and leaves no name to look for."""
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    targets.find_zig()
+    found = targets.adapted(for_target(name))
+    targets.write_tools(found, tmp_path)
+    source = tmp_path / "source.c"
+    source.write_text(
+        "#include <string.h>\n"
+        "int main(int count, char **words) { char a[9]; strcpy(a, words[0]); return *a; }\n"
+    )
+    words = [*shlex.split(found.compiler.cc), "-O1", "-fstack-protector-strong", str(source)]
+    flags = targets.ldflags(found, tmp_path)
+    subprocess.run([*words, "-o", str(tmp_path / "guarded"), *flags], check=True)
+    facts = read_elf(tmp_path / "guarded")
+    assert facts
+    assert facts.stack_protector
 
 
 def test_no_zig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
