@@ -113,7 +113,7 @@ def build(  # noqa: PLR0913  what, where, and its listeners
     extract(source.path, root / "source")
     (tree,) = (root / "source").iterdir()
     log = root / "log"
-    passes = Passes("train")
+    passes = Passes("train-bolt" if "--enable-bolt" in baseline.configure else "train-make")
 
     def watch(line: str) -> None:
         on_line(line)

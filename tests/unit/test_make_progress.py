@@ -138,3 +138,15 @@ def test_bolt_trains_twice() -> None:
     assert now(passes) == "counting"
     assert passes.progress().fraction > before
     assert passes.progress().doing == "counting (5 of 5): 50% of the tests run"
+
+
+def test_passes_of_one_make_that_does_it_all() -> None:
+    """Upstream's own rule trains and compiles in one run, whose progress never goes back."""
+    link = "gcc -flto -o python Programs/python.o libpython3.13.a\n"
+    seen = follow(
+        Passes("train-make"), BEFORE + objects(340) + TRAINING + AFTER + objects(340) + link
+    )
+    fractions = [progress.fraction for progress in seen]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] < 0.7
+    assert seen[-1].doing == "linking (4 of 4): the interpreter"
