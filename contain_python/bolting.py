@@ -22,8 +22,9 @@ _LINKED = "python.prebolt"
 _ANEW = "python.bolt"
 _SKIPPED = f"-skip-funcs={BOLT_LEAVES_ALONE}"
 
-#: Upstream's choice, but for -icf: CPython compares the addresses of functions; and for
-#: -use-gnu-stack, which takes the header that says that the stack is not executable.
+#: Upstream's choice, but for -icf: CPython compares the addresses of functions; for -use-gnu-stack,
+#: which takes the header that says that the stack is not executable; and for -frame-opt: with
+#: LLVM 19's a CPython 3.13 compiled by clang died as it started.
 _APPLY = (
     "-reorder-blocks=ext-tsp",
     "-reorder-functions=cdsort",
@@ -36,7 +37,6 @@ _APPLY = (
     "-jump-tables=aggressive",
     "-indirect-call-promotion=all",
     "-dyno-stats",
-    "-frame-opt=hot",
 )
 
 _UNFIT = re.compile(r"BOLT-WARNING: .*\b(?:stale|mismatch|invalid|unusable)\b")
