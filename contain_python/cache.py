@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from contain_python import prefixes, profiles
+from contain_python import prefixes, profiles, sysroot
 from contain_python.bundled import plan
 from contain_python.errors import UsageError
 from contain_python.fetching import MirrorFailed, check_content
@@ -53,7 +53,8 @@ def contents(cache: Path, known: Mapping[str, Pinned], *, verify: bool) -> list[
         *_stored("prefix", prefixes.store_of(cache), verify=verify, precious=False),
         *_stored("library", plan.store_of(cache), verify=verify, precious=False),
         *_stored("wheel", wheels, verify=verify, precious=False),
-        *_ccache(cache / "ccache"),
+        *_whole("ccache", cache / "ccache"),
+        *_whole("sysroot", sysroot.place_of(cache)),
     ]
 
 
@@ -85,10 +86,11 @@ def _stored(kind: str, store: Store, *, verify: bool, precious: bool) -> Iterato
             yield _item(kind, path, entry.damage() if verify else "", precious=precious)
 
 
-def _ccache(folder: Path) -> Iterator[Item]:
+def _whole(kind: str, folder: Path) -> Iterator[Item]:
+    """Yield a directory that is made anew by itself, and used by builds that run."""
     if folder.is_dir():
         yield Item(
-            kind="ccache",
+            kind=kind,
             path=folder,
             size=tree_size(folder),
             used=folder.stat().st_mtime,

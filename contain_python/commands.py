@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
-from contain_python import making, toolchain, tuning
+from contain_python import making, sysroot, toolchain, tuning
 from contain_python.bundled import plan
 from contain_python.compilers import compiler_identity
 from contain_python.console import Console
@@ -165,7 +166,19 @@ def completed(recipe: Recipe, options: Options) -> Recipe:
     if options.format:
         chosen_format: Format = one_of("--format", options.format, get_args(Format))
         pack = replace(pack, format=chosen_format)
-    return adapted(replace(recipe, build=build_table, pack=pack))
+    recipe = adapted(replace(recipe, build=build_table, pack=pack))
+    _provide(recipe, _cache(options))
+    return recipe
+
+
+def _provide(recipe: Recipe, cache: Path) -> None:
+    """Put a target's compiler on PATH, unless what it takes is missing, which is told later."""
+    if shutil.which("gcc") and shutil.which("zig"):
+        sysroot.provide(recipe, cache)
+
+
+def _cache(options: Options) -> Path:
+    return Path(options.cache).resolve() if options.cache else default_cache()
 
 
 def chosen(lock: Lock, recipe: Recipe, options: Options) -> Release:
@@ -186,7 +199,7 @@ def requested(options: Options, recipe: Recipe, release: Release) -> Request:
         workspace=Workspace(
             root=Path(options.workspace).resolve() / release.version,
             dist=Path(options.dist).resolve(),
-            cache=Path(options.cache).resolve() if options.cache else default_cache(),
+            cache=_cache(options),
         ),
         jobs=job_count(options.jobs),
         offline=options.offline,
@@ -215,6 +228,7 @@ def prepare(request: Request, console: Console, *, install: bool) -> None:
         )
         if installed:
             console.note(f"installed {len(installed)} packages: {', '.join(installed)}")
+    _provide(request.recipe, request.workspace.cache)
     for item in toolchain.check(request.recipe, request.release):
         console.note(f"{item.need.name} is missing, which the recipe allows")
 

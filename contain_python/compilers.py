@@ -19,15 +19,17 @@ def compiler_identity(recipe: Recipe) -> str:
     """
     argv = shlex.split(recipe.compiler.cc)
     words = process.output([_program(argv[0]), *argv[1:], "--version"], error=ToolchainError)
-    told = [words.partition("\n")[0].strip() + _zig(recipe) + _package(argv[0])]
+    program = "gcc" if targets.is_gcc_with_sysroot(recipe) else argv[0]
+    told = [words.partition("\n")[0].strip() + _zig(recipe) + _package(program)]
     told += [_bolt(program) for program in tuning.bolt_programs(recipe)[:1]]
     return " and ".join(told)
 
 
 def _zig(recipe: Recipe) -> str:
-    if not targets.is_zig(recipe):
+    if not recipe.build.target:
         return ""
-    return f" (zig {process.output(['zig', 'version'], error=ToolchainError).strip()})"
+    version = process.output(["zig", "version"], error=ToolchainError).strip()
+    return f" (zig {version})" if targets.is_zig(recipe) else f" (C library of zig {version})"
 
 
 def _bolt(name: str) -> str:

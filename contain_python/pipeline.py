@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from contain_python import budget, crossing, prefixes, profiles
+from contain_python import budget, crossing, prefixes, profiles, sysroot
 from contain_python.artifacts import files_of
 from contain_python.bundled.plan import is_bundled
 from contain_python.checks.modules import public_modules
@@ -341,7 +341,13 @@ def _judge(
         archives.of(name).path,
         flavour=name,
         configured_prefix=prefix.prefix,
-        build_paths=tuple({str(request.workspace.root), str(prefix.source.root.parent)}),
+        build_paths=tuple(
+            {
+                str(request.workspace.root),
+                str(prefix.source.root.parent),
+                str(sysroot.place_of(request.workspace.cache)),
+            }
+        ),
     ) as subject:
         results = verify.judge(subject, rules, console.progress)
         show_results(console, name, results)

@@ -1,6 +1,7 @@
 """Systems that a Python can be built for on another: their names, and what compiles for them.
 
-The compiler is zig's clang, which brings the headers and the symbols of every glibc and of musl.
+The compiler is this machine's gcc for an old glibc of this processor, and zig's clang for the rest;
+zig brings the headers and the symbols of every glibc and of musl.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from contain_python.files import write_whole
 from contain_python.recipe import Optimize, Recipe, Verify
 from contain_python.structure import one_of
 
+#: What no glibc before 2.36 understands.
+_PACKED = "-Wl,-z,pack-relative-relocs"
+
 #: What of the recipe's own linker flags zig's linker does not know.
-_NOT_FOR_ZIG = ("-Wl,-z,pack-relative-relocs", "-Wl,-z,noseparate-code")
+_NOT_FOR_ZIG = (_PACKED, "-Wl,-z,noseparate-code")
 
 #: The libraries that every Linux has under these names: what PEP 600's and PEP 656's policies
 #: permit, less those of X11, of GLib and of C++.
@@ -136,7 +140,25 @@ def adapted(recipe: Recipe) -> Recipe:
             modules=replace(recipe.modules, disabled=tuple(disabled)),
             verify=replace(recipe.verify, needed=_ALLOWED),
         )
-    return _for_zig(recipe, target) if target else recipe
+    return _for_target(recipe, target) if target else recipe
+
+
+def _for_target(recipe: Recipe, target: Target) -> Recipe:
+    """Return the recipe with gcc for an old glibc of this processor, and with zig for the rest."""
+    here = target.glibc and target.architecture == platform.machine()
+    if not (here and recipe.compiler.cc in ("gcc", f"{target.name}-gcc")):
+        return _for_zig(recipe, target)
+    compiler = recipe.compiler
+    return replace(
+        recipe,
+        verify=replace(recipe.verify, glibc=target.glibc),
+        compiler=replace(
+            compiler,
+            cc=f"{target.name}-gcc",
+            cxx=f"{target.name}-g++",
+            ldflags=tuple(flag for flag in compiler.ldflags if flag != _PACKED),
+        ),
+    )
 
 
 def _for_zig(recipe: Recipe, target: Target) -> Recipe:
@@ -147,10 +169,11 @@ def _for_zig(recipe: Recipe, target: Target) -> Recipe:
     cc, cxx = f"zig cc {options}", f"zig c++ {options}"
     compiler = recipe.compiler
     # A manifest's recipe was adapted before.
-    own = [name for name in (compiler.cc, compiler.cxx) if name not in ("gcc", "g++", cc, cxx)]
+    known = ("gcc", "g++", "zig", cc, cxx)
+    own = [name for name in (compiler.cc, compiler.cxx) if name not in known]
     if own:
         raise UsageError(
-            f"what compiles for {target.name} is zig, not {own[0]}",
+            f"what compiles for {target.name} is zig or this machine's gcc, not {own[0]}",
             remedy="leave cc and cxx under [compiler] as they are, or take the target away",
         )
     # zig has no runtime that counts, and what LLVM 19's counts fits clang 22 only in part.
@@ -173,6 +196,11 @@ def _for_zig(recipe: Recipe, target: Target) -> Recipe:
 def is_zig(recipe: Recipe) -> bool:
     """Return whether zig compiles."""
     return recipe.compiler.cc.partition(" ")[0].rpartition("/")[2] == "zig"
+
+
+def is_gcc_with_sysroot(recipe: Recipe) -> bool:
+    """Return whether this machine's gcc compiles for a target, with that one's C library."""
+    return bool(recipe.build.target) and recipe.compiler.cc == f"{recipe.build.target}-gcc"
 
 
 def cflags(recipe: Recipe) -> tuple[str, ...]:
@@ -217,7 +245,7 @@ def write_tools(recipe: Recipe, workspace: Path) -> None:
     library's, and its log2 is not exact.
     """
     target = target_of(recipe)
-    if not target:
+    if not (target and is_zig(recipe)):
         return
     write_whole(workspace / _AR, '#!/bin/sh\nexec zig ar "$@"\n')
     (workspace / _AR).chmod(0o755)
@@ -262,11 +290,11 @@ def find_zig() -> None:
 
 
 def refuse_without_zig(recipe: Recipe) -> None:
-    """Raise ToolchainError if the target's compiler is not here."""
+    """Raise ToolchainError if there is a target and nothing that has its C library."""
     wanted = recipe.build.target
-    if is_zig(recipe) and not shutil.which("zig"):
+    if wanted and not shutil.which("zig"):
         raise ToolchainError(
-            "there is no zig, which compiles" + (f" for {wanted}" if wanted else ""),
+            f"there is no zig, which has the C library of {wanted}",
             expected="the command zig on PATH, or the Python package ziglang",
             remedy="pip install 'contain-python[targets]'",
         )

@@ -74,9 +74,12 @@ def needs(recipe: Recipe, release: Release, extra: Sequence[Extra] = ()) -> tupl
         for entry in table().libraries
         if entry.admits(release) and not _is_brought(recipe, entry)
     ]
+    cc, cxx = recipe.compiler.cc, recipe.compiler.cxx
+    if targets.is_gcc_with_sysroot(recipe):
+        cc, cxx = "gcc", "g++"
     return (
-        _compiler_need(recipe.compiler.cc, "the recipe's C compiler"),
-        _compiler_need(recipe.compiler.cxx, "the recipe's C++ compiler"),
+        _compiler_need(cc, "the recipe's C compiler"),
+        _compiler_need(cxx, "the recipe's C++ compiler"),
         *_tuning_needs(recipe),
         *_bundling_needs(recipe),
         *(_tool_need(entry) for entry in tools),
@@ -85,7 +88,7 @@ def needs(recipe: Recipe, release: Release, extra: Sequence[Extra] = ()) -> tupl
 
 
 def _is_brought(recipe: Recipe, entry: LibraryEntry) -> bool:
-    """Return whether a build brings this library itself: bundled, or the C library with zig."""
+    """Return whether a build brings this library itself: bundled, or the target's C library."""
     return bool(recipe.build.target or (recipe.build.linkage == "bundled" and entry.modules))
 
 

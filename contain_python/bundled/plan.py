@@ -83,13 +83,13 @@ def store_of(cache: Path) -> Store:
 
 def toolchain(recipe: Recipe, machine: str) -> Toolchain:
     """Return what compiles the libraries; `machine` is the system they are for."""
-    target = targets.target_of(recipe)
+    zig = targets.is_zig(recipe)
     architecture = machine.partition("-")[0]
     return Toolchain(
         cc=recipe.compiler.cc,
         cxx=recipe.compiler.cxx,
-        ar="zig ar" if target else "ar",
-        ranlib="zig ranlib" if target else "ranlib",
+        ar="zig ar" if zig else "ar",
+        ranlib="zig ranlib" if zig else "ranlib",
         cflags=(
             "-O2",
             "-fPIC",
@@ -100,7 +100,7 @@ def toolchain(recipe: Recipe, machine: str) -> Toolchain:
             "-gno-record-gcc-switches",
         ),
         host=machine,
-        build=targets.build_machine() if target else machine,
+        build=targets.build_machine() if zig else machine,
     )
 
 

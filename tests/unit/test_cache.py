@@ -102,9 +102,10 @@ def test_bad_sizes(text: str) -> None:
         size_of(text)
 
 
-def test_ccache_is_counted(tmp_path: Path) -> None:
-    """ccache's own directory is one item, and its own affair."""
-    write(tmp_path / "ccache/a/b", "object")
+@pytest.mark.parametrize(("kind", "name"), [("ccache", "ccache"), ("sysroot", "sysroots")])
+def test_whole_directories_are_counted(tmp_path: Path, kind: str, name: str) -> None:
+    """What others keep in a directory of their own is one item, and their affair."""
+    write(tmp_path / name / "a/b", "object")
     (item,) = contents(tmp_path, {}, verify=True)
-    assert (item.kind, item.size, item.precious) == ("ccache", 6, True)
+    assert (item.kind, item.size, item.precious) == (kind, 6, True)
     assert cache.trim([item], 0) == []

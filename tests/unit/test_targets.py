@@ -19,11 +19,17 @@ from contain_python.errors import ToolchainError, UsageError
 from contain_python.recipe import Build, Compiler, Modules, Optimize, Recipe, Verify
 
 GLIBC, MUSL = "x86_64-linux-gnu.2.17", "aarch64-linux-musl"
+NATIVE = f"{platform.machine()}-linux-gnu.2.17"
+FOREIGN = next(name for name in targets.TARGETS if not name.startswith(platform.machine()))
 
 
-def for_target(name: str, optimize: Optimize = "lto") -> Recipe:
+#: What zig compiles for glibc only if it is told to, on this machine.
+ZIG = Compiler(cc="zig")
+
+
+def for_target(name: str, optimize: Optimize = "lto", compiler: Compiler = ZIG) -> Recipe:
     """Return a recipe that builds for a target."""
-    return Recipe(build=Build(linkage="bundled", target=name, optimize=optimize))
+    return Recipe(build=Build(linkage="bundled", target=name, optimize=optimize), compiler=compiler)
 
 
 def test_recipe_without_target_or_bundling_stays() -> None:
@@ -92,7 +98,28 @@ def test_zig_compiles_for_a_target() -> None:
     assert found.compiler.cxx.startswith(f"zig c++ -target {GLIBC}")
     assert found.verify.glibc == "2.17"
     assert targets.is_zig(found)
-    assert not targets.is_zig(for_target(GLIBC))
+    assert not targets.is_gcc_with_sysroot(found)
+    assert targets.adapted(found) == found
+
+
+def test_gcc_compiles_for_an_older_glibc_of_this_processor() -> None:
+    """It keeps LTO and its profile; relative relocations, which are too new, go."""
+    flags = ("-Wl,-O1", "-Wl,-z,pack-relative-relocs", "-Wl,-z,noseparate-code")
+    found = targets.adapted(for_target(NATIVE, "pgo+lto", Compiler(ldflags=flags)))
+    assert (found.compiler.cc, found.compiler.cxx) == (f"{NATIVE}-gcc", f"{NATIVE}-g++")
+    assert found.compiler.ldflags == ("-Wl,-O1", "-Wl,-z,noseparate-code")
+    assert found.build.optimize == "pgo+lto"
+    assert found.verify.glibc == "2.17"
+    assert targets.is_gcc_with_sysroot(found)
+    assert not targets.is_zig(found)
+    assert targets.variables(found, Path("w")) == targets.ldflags(found, Path("w")) == ()
+    assert targets.adapted(found) == found
+
+
+@pytest.mark.parametrize("name", [FOREIGN, MUSL])
+def test_zig_compiles_for_the_rest(name: str) -> None:
+    """This machine's gcc makes nothing for other processors, nor for musl."""
+    assert targets.is_zig(targets.adapted(for_target(name, compiler=Compiler())))
 
 
 def test_musl_is_linked_dynamically() -> None:
@@ -105,7 +132,7 @@ def test_musl_is_linked_dynamically() -> None:
 def test_flags_that_zig_does_not_know() -> None:
     """What zig's linker does not know is left out, the rest stays in its order."""
     flags = ("-Wl,-O1", "-Wl,-z,pack-relative-relocs", "-Wl,-z,noseparate-code", "-s")
-    recipe = replace(for_target(GLIBC), compiler=Compiler(ldflags=flags))
+    recipe = for_target(GLIBC, compiler=Compiler(cc="zig", ldflags=flags))
     assert targets.adapted(recipe).compiler.ldflags == ("-Wl,-O1", "-s")
     without = replace(recipe, build=Build(linkage="bundled"))
     assert targets.adapted(without).compiler.ldflags == flags
@@ -115,7 +142,7 @@ def test_flags_that_zig_does_not_know() -> None:
 def test_own_compiler(own: str) -> None:
     """A compiler of the recipe's own contradicts a target."""
     recipe = replace(for_target(GLIBC), compiler=Compiler(cc=own))
-    with pytest.raises(UsageError, match=f"is zig, not {own}"):
+    with pytest.raises(UsageError, match=f"is zig or this machine's gcc, not {own}"):
         targets.adapted(recipe)
 
 

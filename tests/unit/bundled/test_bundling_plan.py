@@ -9,6 +9,7 @@ import pytest
 from littles import LITTLE, PATCH, TOOLS, write_table
 from values import a_release, write
 
+from contain_python import targets
 from contain_python.bundled import plan
 from contain_python.bundled.building import Toolchain
 from contain_python.bundled.table import Library, Source
@@ -179,7 +180,8 @@ def test_toolchain_of_this_machine(tmp_path: Path) -> None:
 def test_toolchain_of_a_target(tmp_path: Path) -> None:
     """For another system zig archives, and the machine that builds is this one."""
     build = Build(linkage="bundled", target="aarch64-linux-musl")
-    tools = plan.toolchain(Recipe(root=tmp_path, build=build), "aarch64-linux-musl")
+    recipe = targets.adapted(Recipe(root=tmp_path, build=build))
+    tools = plan.toolchain(recipe, "aarch64-linux-musl")
     assert (tools.ar, tools.ranlib) == ("zig ar", "zig ranlib")
     assert tools.host == "aarch64-linux-musl"
     assert tools.build != tools.host

@@ -1,0 +1,118 @@
+"""gcc with an old glibc: made by zig and gcc, and what it compiles asks for nothing newer."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import pytest
+from packaging.version import Version
+from values import write
+
+from contain_python import sysroot, targets
+from contain_python.elf import read_elf
+from contain_python.errors import ToolchainError
+from contain_python.recipe import Build, Recipe
+
+TARGET = f"{platform.machine()}-linux-gnu.2.17"
+
+#: Calls of which newer glibcs have newer versions, and threads, which moved into libc.so.6.
+SOURCE = """\
+#define _GNU_SOURCE
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+static void *same(void *given) { return given; }
+int main(int count, char **words) {
+    pthread_t thread;
+    struct stat facts;
+    char text[999];
+    if (pthread_create(&thread, 0, same, 0) || pthread_join(thread, 0)) return 1;
+    if (stat(words[0], &facts)) return 2;
+    strcpy(text, words[0]);
+    return log2(count * 1e-308) == -1023.1538532253076 && facts.st_size && *text ? 0 : 3;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give PATH back as it was."""
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    targets.find_zig()
+
+
+def a_recipe() -> Recipe:
+    return targets.adapted(Recipe(build=Build(linkage="bundled", target=TARGET)))
+
+
+def compiled(cache: Path, folder: Path) -> Path:
+    """Return a program that the target's gcc compiled and linked."""
+    assert sysroot.provide(a_recipe(), cache)
+    source = write(folder / "source.c", SOURCE)
+    program = folder / "program"
+    words = ["-O2", "-g", "-gno-record-gcc-switches", "-fno-builtin", "-D_FORTIFY_SOURCE=2"]
+    words += ["-fstack-protector-strong", f"-ffile-prefix-map={folder}=/src"]
+    words += [str(source), "-o", str(program), "-lm", "-lpthread"]
+    subprocess.run([f"{TARGET}-gcc", *words], check=True, cwd=folder)
+    return program
+
+
+def test_nothing_newer_is_needed(cache: Path, tmp_path: Path) -> None:
+    """The program runs here, and asks for no glibc that is newer than the target's."""
+    program = compiled(cache, tmp_path)
+    assert subprocess.run([program], check=False).returncode == 0
+    facts = read_elf(program)
+    assert facts
+    assert Version(facts.glibc[-1]) <= Version("2.17")
+    assert set(facts.needed) == {"libm.so.6", "libpthread.so.0", "libc.so.6"}
+    assert facts.stack_protector
+    assert facts.fortified
+
+
+def test_no_path_of_it_is_left(cache: Path, tmp_path: Path) -> None:
+    """Where the headers lay is in no debug information: the same elsewhere, bit for bit."""
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    first = compiled(cache, tmp_path / "one").read_bytes()
+    assert str(cache).encode() not in first
+    os.environ["PATH"] = os.environ["PATH"].replace(f"{os.pathsep}{cache}", ":/nowhere")
+    assert compiled(tmp_path / "elsewhere", tmp_path / "two").read_bytes() == first
+
+
+def test_it_is_made_once(cache: Path) -> None:
+    """It stands in the cache, and its directory is once on PATH, behind all the rest."""
+    first = sysroot.provide(a_recipe(), cache)
+    assert first
+    before = (first / "usr/lib/libc.so.6").stat().st_mtime_ns
+    assert sysroot.provide(a_recipe(), cache) == first
+    assert (first / "usr/lib/libc.so.6").stat().st_mtime_ns == before
+    assert os.environ["PATH"].split(os.pathsep).count(str(first / "bin")) == 1
+    assert os.environ["PATH"].endswith(str(first / "bin"))
+
+
+def test_nothing_for_other_recipes(tmp_path: Path) -> None:
+    """Without a target, or with zig as its compiler, there is none."""
+    assert sysroot.provide(Recipe(), tmp_path) is None
+    musl = Recipe(build=Build(linkage="bundled", target="x86_64-linux-musl"))
+    assert sysroot.provide(targets.adapted(musl), tmp_path) is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_gcc_without_a_c_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gcc that has no crti.o is told, with what to do; nothing is left behind."""
+    write(tmp_path / "bin/gcc", "#!/bin/sh\necho crti.o\n", mode=0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    with pytest.raises(ToolchainError, match=r"gcc has no crti\.o") as caught:
+        sysroot.provide(a_recipe(), tmp_path / "cache")
+    assert "invoke doctor" in caught.value.remedy
+    assert not (tmp_path / "cache").exists()
