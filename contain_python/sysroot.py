@@ -88,6 +88,7 @@ def _fill(root: Path, final: Path, target: Target) -> None:
         # What comes first on zig's list of directories counts: it is laid upon the rest.
         for directory in reversed(_header_directories(Path(folder), target)):
             copy_tree(directory, headers)
+    write_whole(headers / targets.HEADER_OF_BAUDS, targets.BAUD)
     for name in _BEGIN_AND_END:
         shutil.copyfile(_of_gcc(name), libraries / name)
     shutil.copyfile(libraries / "crt1.o", libraries / "Scrt1.o")

@@ -49,6 +49,21 @@ _AR = "tools/llvm-ar"
 #: What the compiler calls for what a processor does not do.
 _BUILTINS = "tools/libbuiltins.a"
 
+#: Headers that come before zig's own, below the workspace.
+_HEADERS = "tools/include"
+
+#: The speeds of terminals, by the numbers that glibc has for them before 2.42. zig's headers are a
+#: newer glibc's, where each is its number of bauds: tcsetattr of an older one refuses them.
+_SPEEDS = (
+    *(0, 50, 75, 110, 134, 150, 200, 300, 600, 1200, 1800, 2400, 4800, 9600, 19200, 38400, 57600),
+    *(115200, 230400, 460800, 500000, 576000, 921600, 1000000, 1152000, 1500000, 2000000, 2500000),
+    *(3000000, 3500000, 4000000),
+)
+HEADER_OF_BAUDS = "bits/termios-baud.h"
+BAUD = "".join(
+    f"#define {name} __{name}\n" for name in (*(f"B{speed}" for speed in _SPEEDS), "EXTA", "EXTB")
+)
+
 #: Functions that musl has since 1.2.5.
 _NEW_IN_MUSL = ("preadv2", "pwritev2")
 
@@ -203,12 +218,14 @@ def is_gcc_with_sysroot(recipe: Recipe) -> bool:
     return bool(recipe.build.target) and recipe.compiler.cc == f"{recipe.build.target}-gcc"
 
 
-def cflags(recipe: Recipe) -> tuple[str, ...]:
+def cflags(recipe: Recipe, workspace: Path) -> tuple[str, ...]:
     """Return the compiler's flags that a target asks for."""
     target = target_of(recipe)
+    if target and target.glibc:
+        return (f"-I{workspace / _HEADERS}",) if is_zig(recipe) else ()
     # musl gives a thread 128 kB of stack; CPython 3.14 cannot ask it how much, and assumes 4 MB.
     # These are glibc's 8 MB: reserved, and taken only as far as they are used.
-    return ("-DTHREAD_STACK_SIZE=0x800000",) if target and not target.glibc else ()
+    return ("-DTHREAD_STACK_SIZE=0x800000",) if target else ()
 
 
 def variables(recipe: Recipe, workspace: Path) -> tuple[str, ...]:
@@ -238,7 +255,7 @@ def answers(recipe: Recipe) -> dict[str, str]:
 
 
 def write_tools(recipe: Recipe, workspace: Path) -> None:
-    """Write what `variables` and `ldflags` name. Raises CompileError.
+    """Write what `variables`, `cflags` and `ldflags` name. Raises CompileError.
 
     configure wants llvm-ar as one program. And of zig's runtime only what the compiler itself calls
     is linked (__udivti3 and the like): its log2, memcpy and others would come before the C
@@ -249,6 +266,8 @@ def write_tools(recipe: Recipe, workspace: Path) -> None:
         return
     write_whole(workspace / _AR, '#!/bin/sh\nexec zig ar "$@"\n')
     (workspace / _AR).chmod(0o755)
+    if target.glibc:
+        write_whole(workspace / _HEADERS / HEADER_OF_BAUDS, BAUD)
     source = Path(shutil.which("zig") or "zig").resolve().parent / "lib/compiler_rt.zig"
     options = ("-O", "ReleaseFast", "-fPIC", "-fstrip", "-ffunction-sections")
     guards = ("-fno-stack-check", "-fno-stack-protector")

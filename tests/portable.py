@@ -16,6 +16,7 @@ import sqlite3
 import ssl
 import sys
 import sysconfig
+import termios
 import threading
 import time
 import uuid
@@ -157,6 +158,38 @@ def draws() -> str:
     return f"xterm, {curses.tigetnum('colors')} colours"
 
 
+def sets_speeds() -> str:
+    """A terminal takes every speed that this Python knows, and curses knows it too."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ["TERM"] = "xterm"
+        print(f"\n{_speeds()}")
+        os._exit(0)
+    told = _until(terminal, b" speeds").decode()
+    os.waitpid(child, 0)
+    assert " speeds" in told, told
+    return told.splitlines()[-1]
+
+
+def _speeds() -> str:
+    names = [name for name in vars(termios) if name[0] == "B" and name[1:].isdecimal()]
+    names.remove("B0")
+    for name in names:
+        state = termios.tcgetattr(0)
+        state[4] = state[5] = getattr(termios, name)
+        termios.tcsetattr(0, termios.TCSANOW, state)
+        if termios.tcgetattr(0)[5] != getattr(termios, name):
+            return f"{name} is not taken"
+    try:
+        curses.setupterm("xterm", 1)
+    except curses.error:
+        return f"{len(names)} speeds"  # There is no description of xterm here.
+    curses.initscr()
+    known = curses.baudrate()
+    curses.endwin()
+    return f"{len(names)} speeds" if known == int(name[1:]) else f"{name} is {known} to curses"
+
+
 def recurses() -> str:
     """Deep recursion in a thread ends in an exception, not in a crash."""
     depth = 0
@@ -216,6 +249,7 @@ def main(folder: Path) -> None:
         ("authorities", knows_authorities),
         ("readline", edits_lines),
         ("curses", draws),
+        ("terminals", sets_speeds),
         ("recursion", recurses),
         ("uuid", identifies),
     ):

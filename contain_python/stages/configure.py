@@ -93,7 +93,7 @@ def _variables(recipe: Recipe, tree: SourceTree, machine: str) -> tuple[str, ...
         position,
         *neutral,
         *tuning.cflags(recipe),
-        *targets.cflags(recipe),
+        *targets.cflags(recipe, tree.root.parent),
         *recipe.compiler.cflags,
     )
     ldflags = (

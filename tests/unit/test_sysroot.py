@@ -26,6 +26,8 @@ SOURCE = """\
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <termios.h>
+_Static_assert(B0 == 0 && B9600 == 015 && B4000000 == 010017, "the speeds of glibc 2.17");
 static void *same(void *given) { return given; }
 int main(int count, char **words) {
     pthread_t thread;

@@ -155,11 +155,31 @@ def test_no_profile_is_taken(optimize: Optimize, kept: Optimize) -> None:
         assert targets.adapted(for_target(name, optimize)).build.optimize == kept
 
 
-def test_flags_of_musl() -> None:
+def test_flags_of_musl(tmp_path: Path) -> None:
     """With musl threads get a stack on which recursion can go deep."""
-    assert targets.cflags(for_target(MUSL)) == ("-DTHREAD_STACK_SIZE=0x800000",)
-    assert targets.cflags(for_target(GLIBC)) == ()
-    assert targets.cflags(Recipe()) == ()
+    assert targets.cflags(for_target(MUSL), tmp_path) == ("-DTHREAD_STACK_SIZE=0x800000",)
+    assert targets.cflags(for_target(GLIBC), tmp_path) == (f"-I{tmp_path}/tools/include",)
+    assert targets.cflags(Recipe(), tmp_path) == ()
+
+
+@pytest.mark.parametrize("name", [GLIBC, "aarch64-linux-gnu.2.17"])
+def test_speeds_of_terminals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """They are the old glibc's: with those of zig's headers tcsetattr refuses every speed."""
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    targets.find_zig()
+    found = targets.adapted(for_target(name))
+    targets.write_tools(found, tmp_path)
+    source = tmp_path / "source.c"
+    source.write_text(
+        "#define _GNU_SOURCE\n"
+        "#include <termios.h>\n"
+        '_Static_assert(B0 == 0 && B50 == 1 && B9600 == 015 && B38400 == 017, "");\n'
+        '_Static_assert(B57600 == 010001 && B4000000 == 010017 && EXTB == B38400, "");\n'
+        "#ifdef B7200\n#error\n#endif\n"
+    )
+    words = (*shlex.split(found.compiler.cc), *targets.cflags(found, tmp_path), "-g", "-c")
+    subprocess.run([*words, source, "-o", tmp_path / "source.o"], check=True)
+    assert str(tmp_path / "tools").encode() not in (tmp_path / "source.o").read_bytes()
 
 
 def test_tools_of_zig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
