@@ -125,16 +125,21 @@ def edits_lines() -> str:
     child, terminal = pty.fork()
     if child == 0:
         os.environ["TERM"] = "xterm"
-        importlib.import_module("readline")  # What input() then edits with.
+        # What input() then edits with, and completes with as the interpreter itself does.
+        readline = importlib.import_module("readline")
+        importlib.import_module("rlcompleter")
+        readline.parse_and_bind("bind ^I rl_complete")
+        readline.add_history("once")
         print("got", repr(input("> ")), flush=True)
         os._exit(0)
     _until(terminal, b"> ")
-    # "ac", one to the left, "b": which the terminal alone would not make "abc".
-    os.write(terminal, b"ac\x02b\r")
+    # A tab, which nothing completes; "ac", one to the left, "b": the terminal alone would not make
+    # "abc" of it.
+    os.write(terminal, b"\tac\x02b\r")
     told = _until(terminal, b"got '")
     told += _until(terminal, b"\n")
     os.waitpid(child, 0)
-    assert b"got 'abc'" in told, told
+    assert rb"got '\tabc'" in told, told
     return str(getattr(importlib.import_module("readline"), "backend", "readline"))
 
 
