@@ -75,7 +75,10 @@ def searches() -> str:
         assert "every" in found
         assert base.execute("select json_extract('{\"a\": 7}', '$.a')").fetchone() == (7,)
         assert base.execute("select round(sqrt(2.0), 3)").fetchone() == (1.414,)
+        assert base.execute("select soundex('Robert')").fetchone() == ("R163",)
         base.execute("create virtual table boxes using rtree(id, x0, x1)")
+        base.execute("create table rows (number)")
+        base.execute("delete from rows order by number limit 1")
         base.enable_load_extension(True)  # noqa: FBT003  it has no other form
     return sqlite3.sqlite_version
 
