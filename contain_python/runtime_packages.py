@@ -21,6 +21,7 @@ from pathlib import Path
 from packaging.version import Version
 
 from contain_python import process
+from contain_python.bundled.place import PLACE
 from contain_python.distribution import Packages, distribution_package_of, machine_manager
 from contain_python.elf import ElfFacts, read_elf
 from contain_python.errors import RecipeError, ToolchainError, UsageError
@@ -51,7 +52,10 @@ class RuntimePackage:
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """Packages whose files are opened at run time; `libraries` are globs of sonames."""
+    """Packages whose files are opened at run time.
+
+    `libraries` are globs of sonames and of the names of bundled libraries.
+    """
 
     why: str
     packages: Packages
@@ -131,7 +135,7 @@ def runtime_packages(
         RuntimePackage(name=name, minimum=minima.get(name, ""), why=", ".join(names))
         for name, names in sonames.items()
     )
-    known = [str(row["soname"]) for row in libraries]
+    known = [*(str(row["soname"]) for row in libraries), *_bundled(prefix.root)]
     return tuple(sorted((*linked, *_opened(known, set(sonames))), key=lambda item: item.name))
 
 
@@ -196,19 +200,25 @@ def parse_dependencies(text: str) -> dict[str, str]:
 # --- what is opened -----------------------------------------------------------------------------
 
 
-def _opened(sonames: list[str], linked: set[str]) -> list[RuntimePackage]:
+def _bundled(root: Path) -> list[str]:
+    """Return what is bundled in a prefix, which keeps the licences of each."""
+    folder = root / PLACE
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def _opened(libraries: list[str], linked: set[str]) -> list[RuntimePackage]:
     manager = machine_manager()
     rows: dict[str, RuntimePackage] = {}
     for entry in table().opened:
-        if manager and _applies(entry, sonames):
+        if manager and _applies(entry, libraries):
             for name in set(entry.packages.of(manager.name)) - linked:
                 rows[name] = RuntimePackage(name=name, minimum="", why=entry.why)
     return list(rows.values())
 
 
-def _applies(entry: Opened, sonames: Iterable[str]) -> bool:
+def _applies(entry: Opened, libraries: Iterable[str]) -> bool:
     return not entry.libraries or any(
-        fnmatchcase(soname, glob) for soname in sonames for glob in entry.libraries
+        fnmatchcase(library, glob) for library in libraries for glob in entry.libraries
     )
 
 

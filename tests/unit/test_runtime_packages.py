@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from pythons import EXECUTABLE, LIBRARY, compile_c
-from values import a_prefix
+from values import a_prefix, write
 
 from contain_python import distribution, runtime_packages
 from contain_python.console import Console
@@ -68,6 +68,20 @@ def test_terminals_are_needed_by_curses(tmp_path: Path) -> None:
     """Where libtinfo is linked, the descriptions of terminals are needed."""
     compile_c(tmp_path / "root/bin/x", *EXECUTABLE, "-Wl,--no-as-needed", "-ltinfo")
     assert "ncurses-base" in needed(tmp_path / "root")
+
+
+def test_terminals_are_needed_by_bundled_curses(tmp_path: Path) -> None:
+    """Where ncurses is inside, nothing is linked, and descriptions of terminals are needed too."""
+    compile_c(tmp_path / "root/bin/x", *EXECUTABLE)
+    write(tmp_path / "root/share/licenses/ncurses/COPYING")
+    assert "ncurses-base" in needed(tmp_path / "root")
+
+
+def test_musl_needs_no_libgcc(tmp_path: Path) -> None:
+    """Only glibc opens libgcc_s; musl's own soname is libc.so."""
+    libraries: list[dict[str, str | None]] = [{"soname": "libc.so", "package": None}]
+    rows = runtime_packages.runtime_packages(a_prefix(tmp_path), libraries)
+    assert [row.name for row in rows] == ["netbase"]
 
 
 def test_library_of_the_prefix_is_no_package(tmp_path: Path) -> None:
