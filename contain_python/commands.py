@@ -97,8 +97,9 @@ def _build_one(
     lock = read_lock(recipe.root / "releases.lock")
     release = chosen(lock, recipe, options)
     request = requested(options, recipe, release)
+    if record is not None or request.profile or request.require_profile:
+        refuse_needless_profile(request)
     if record is not None:
-        refuse_needless_training(request)
         request = replace(request, record=Path(record or recipe.root / "profiles").resolve())
     if options.dry_run:
         refuse_impossible(request)
@@ -120,14 +121,22 @@ def record_profile(options: Options, console: Console, folder: str) -> None:
     build_python(options, console, until="train", record=folder)
 
 
-def refuse_needless_training(request: Request) -> None:
-    """Raise UsageError for a build that takes no profile."""
-    if not request.wants_profile:
+def refuse_needless_profile(request: Request) -> None:
+    """Raise UsageError for a profile, or a training, that the build would not take."""
+    if request.wants_profile:
+        return
+    build_table = request.recipe.build
+    if build_table.target:
         raise UsageError(
-            f"a build optimised with {request.recipe.build.optimize!r} takes no profile",
-            expected="pgo or pgo+lto",
-            remedy="pass --optimize pgo+lto",
+            f"a build for {build_table.target} takes no profile",
+            expected="a build without a target",
+            remedy="leave out the profile; or the target, for --linkage bundled takes one",
         )
+    raise UsageError(
+        f"a build optimised with {build_table.optimize!r} takes no profile",
+        expected="pgo or pgo+lto",
+        remedy="pass --optimize pgo+lto, or leave out the profile",
+    )
 
 
 def refuse_impossible(request: Request) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from servers import Answer, serving, status, whole
 from values import a_release, a_workspace, names, write
 
+from contain_python.commands import Options, build_python, refuse_needless_profile
+from contain_python.console import Console
 from contain_python.errors import ToolchainError, UsageError
 from contain_python.files import sha256
 from contain_python.model import Profile, ProfileKey
 from contain_python.profile_choice import choose_profile
 from contain_python.profiles import record, store_of
-from contain_python.recipe import Download, NamedProfile, Recipe
+from contain_python.recipe import Build, Download, NamedProfile, Recipe
 from contain_python.request import Request
 
 KEY = ProfileKey(
@@ -77,6 +80,37 @@ def test_profile_that_does_not_fit_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not fit this build") as refused:
         choose_profile(replace(request, profile=other.path), KEY, notes.append)
     assert refused.value.found == "compiler (recorded for gcc 14, wanted gcc 12.2)"
+
+
+@pytest.mark.parametrize(
+    ("build", "told", "remedy"),
+    [
+        (Build(optimize="lto"), "optimised with 'lto'", "pass --optimize pgo"),
+        (
+            Build(optimize="lto", linkage="bundled", target="x86_64-linux-musl"),
+            "for x86_64-linux-musl",
+            "leave out the profile; or the target",
+        ),
+    ],
+)
+def test_profile_that_no_build_would_take(
+    tmp_path: Path, build: Build, told: str, remedy: str
+) -> None:
+    """It is refused, not passed over; and what is to do helps with a target as well."""
+    request = a_request(tmp_path)
+    refuse_needless_profile(request)
+    with pytest.raises(UsageError, match=f"a build {told} takes no profile") as caught:
+        refuse_needless_profile(replace(request, recipe=replace(request.recipe, build=build)))
+    assert caught.value.remedy.startswith(remedy)
+
+
+@pytest.mark.parametrize("demand", [{"profile": "a.profile"}, {"require_profile": True}])
+def test_profile_for_a_target(demand: dict[str, Any]) -> None:
+    """Whoever names or demands one for a target is told before anything is built."""
+    recipe = Path(__file__).parents[2] / "contain.toml"
+    options = Options(recipe=str(recipe), target="x86_64-linux-musl", dry_run=True, **demand)
+    with pytest.raises(UsageError, match="for x86_64-linux-musl takes no profile"):
+        build_python(options, Console())
 
 
 def test_recipe_s_profile_is_brought_into_the_cache(tmp_path: Path) -> None:
