@@ -16,6 +16,7 @@ import sqlite3
 import ssl
 import sys
 import sysconfig
+import tempfile
 import termios
 import threading
 import time
@@ -146,6 +147,27 @@ def edits_lines() -> str:
     return str(getattr(importlib.import_module("readline"), "backend", "readline"))
 
 
+def remembers() -> str:
+    """The history is read that another Python wrote, and written as that one reads it."""
+    readline = importlib.import_module("readline")
+    lines = ["import os", "text = 'one two  three'", "if text:", "\tprint('\\n')"]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "history")
+        file.write_text("".join(f"{line}\n" for line in lines))
+        before = file.read_text()
+        readline.clear_history()
+        readline.read_history_file(file)
+        assert [readline.get_history_item(number + 1) for number in range(4)] == lines
+        readline.write_history_file(file)
+        assert file.read_text() == before
+        readline.set_history_length(2)
+        readline.write_history_file(file)
+        readline.clear_history()
+        readline.read_history_file(file)
+        assert readline.get_history_item(1) == lines[2]
+    return f"{len(lines)} lines, and the last 2 of them"
+
+
 def _until(terminal: int, mark: bytes) -> bytes:
     read, deadline = b"", time.monotonic() + 20
     while mark not in read and time.monotonic() < deadline:
@@ -256,6 +278,7 @@ def main(folder: Path) -> None:
         ("tls", lambda: speaks_tls(folder)),
         ("authorities", knows_authorities),
         ("readline", edits_lines),
+        ("history", remembers),
         ("curses", draws),
         ("terminals", sets_speeds),
         ("recursion", recurses),
