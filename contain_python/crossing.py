@@ -30,7 +30,8 @@ def helper(recipe: Recipe, release: Release, workspace: Path) -> Path | None:
     if not targets.is_foreign(recipe):
         return None
     inner = recipe.build.prefix.lstrip("/")
-    return workspace / PLACE / "install" / inner / "bin" / f"python{release.series}"
+    name = f"python{release.series}{'t' if recipe.tuning.threading == 'free' else ''}"
+    return workspace / PLACE / "install" / inner / "bin" / name
 
 
 def recipe_of_helper(recipe: Recipe, release: Release) -> Recipe:
@@ -39,7 +40,8 @@ def recipe_of_helper(recipe: Recipe, release: Release) -> Recipe:
         recipe,
         build=Build(python=release.version, prefix=recipe.build.prefix, optimize="none"),
         compiler=Compiler(),
-        tuning=Tuning(),
+        # Its name, and the standard library's directory, have a t where there is no GIL.
+        tuning=Tuning(threading=recipe.tuning.threading),
         modules=replace(recipe.modules, optional=modules_needing_libraries(release)),
     )
 
