@@ -17,6 +17,7 @@ def compiler_identity(recipe: Recipe) -> str:
 
     Where BOLT has the last word, its build too. Raises ToolchainError if there is none.
     """
+    targets.refuse_without_zig(recipe)
     argv = shlex.split(recipe.compiler.cc)
     words = process.output([_program(argv[0]), *argv[1:], "--version"], error=ToolchainError)
     program = "gcc" if targets.is_gcc_with_sysroot(recipe) else argv[0]

@@ -14,6 +14,7 @@ import pytest
 from pythons import script
 
 from contain_python import targets
+from contain_python.compilers import compiler_identity
 from contain_python.elf import read_elf
 from contain_python.errors import ToolchainError, UsageError
 from contain_python.recipe import Build, Compiler, Modules, Optimize, Recipe, Verify
@@ -253,6 +254,8 @@ def test_no_zig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ToolchainError, match="there is no zig") as caught:
         targets.refuse_without_zig(found)
     assert MUSL in caught.value.what
+    with pytest.raises(ToolchainError, match="there is no zig"):
+        compiler_identity(found)
     targets.refuse_without_zig(Recipe())
     script(tmp_path / "zig", "#!/bin/sh\n")
     targets.refuse_without_zig(found)
