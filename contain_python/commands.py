@@ -44,7 +44,7 @@ from contain_python.request import Request
 from contain_python.rules import Rules
 from contain_python.stages import configure, verify
 from contain_python.structure import one_of, unstructure
-from contain_python.targets import adapted, find_zig, named, refuse_without_zig
+from contain_python.targets import adapted, find_zig, is_zig, named, refuse_without_zig
 from contain_python.workspace import Workspace, default_cache
 
 
@@ -126,10 +126,10 @@ def refuse_needless_profile(request: Request) -> None:
     if request.wants_profile:
         return
     build_table = request.recipe.build
-    if build_table.target:
+    if is_zig(request.recipe):
         raise UsageError(
-            f"a build for {build_table.target} takes no profile",
-            expected="a build without a target",
+            f"a build for {build_table.target} takes no profile: zig compiles it",
+            expected="a build that gcc or clang compiles",
             remedy="leave out the profile; or the target, for --linkage bundled takes one",
         )
     raise UsageError(

@@ -32,6 +32,8 @@ _BOLT = "python.fdata"
 #: 3.11 compiles extensions into a directory that repeats the source's own path.
 _SOURCE = "@source@"
 _LEVEL = 19
+#: How many differences of two configure lines are told: there can be dozens.
+_TOLD = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +92,16 @@ def differences(recorded: ProfileKey, wanted: ProfileKey) -> str:
         if field.name == "flags":
             only = [f"recorded with {word}" for word in before if word not in now]
             only += [f"wanted with {word}" for word in now if word not in before]
-            told.append(f"flags ({'; '.join(only) or 'in another order'})")
+            told.append(f"flags ({_first(only) or 'in another order'})")
         else:
             told.append(f"{field.name} (recorded for {_shown(before)}, wanted {_shown(now)})")
     return ", ".join(told)
+
+
+def _first(told: list[str]) -> str:
+    """Return the first few of many differences, and how many more there are."""
+    few = "; ".join(told[:_TOLD])
+    return few + (f"; and {len(told) - _TOLD} more" if len(told) > _TOLD else "")
 
 
 def _shown(value: object) -> str:

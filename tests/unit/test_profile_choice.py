@@ -19,6 +19,7 @@ from contain_python.profile_choice import choose_profile
 from contain_python.profiles import record, store_of
 from contain_python.recipe import Build, Download, NamedProfile, Recipe
 from contain_python.request import Request
+from contain_python.targets import adapted
 
 KEY = ProfileKey(
     version="3.13.15",
@@ -99,8 +100,9 @@ def test_profile_that_no_build_would_take(
     """It is refused, not passed over; and what is to do helps with a target as well."""
     request = a_request(tmp_path)
     refuse_needless_profile(request)
+    recipe = adapted(replace(request.recipe, build=build))
     with pytest.raises(UsageError, match=f"a build {told} takes no profile") as caught:
-        refuse_needless_profile(replace(request, recipe=replace(request.recipe, build=build)))
+        refuse_needless_profile(replace(request, recipe=recipe))
     assert caught.value.remedy.startswith(remedy)
 
 

@@ -77,6 +77,14 @@ def test_each_difference_is_named(changed: dict[str, Any], told: str) -> None:
     assert digest(wanted) != digest(KEY)
 
 
+def test_many_differing_flags_are_counted() -> None:
+    """Of dozens of words that differ a few are told, and how many more there are."""
+    other = replace(KEY, flags=tuple(f"WORD{number}" for number in range(30)))
+    told = differences(KEY, other)
+    assert told.count("with ") == 4
+    assert f"and {len(KEY.flags) + 30 - 4} more" in told
+
+
 def test_several_differences_are_all_named() -> None:
     """Whoever asks for a fitting profile learns everything that does not fit at once."""
     text = differences(KEY, replace(KEY, version="3.14.7", machine="aarch64-linux-gnu"))
