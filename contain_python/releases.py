@@ -17,7 +17,7 @@ from contain_python.structure import structure
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+_MONTH = re.compile(r"2\d{3}-(0[1-9]|1[0-2])")
 
 #: The names a source tarball has upstream, and in Debian's pool ("~" stands before "rc2" there).
 _SOURCE_NAME = re.compile(
@@ -181,7 +181,7 @@ def read_lock(path: Path) -> Lock:
 def parse_lock(data: dict[str, object], where: str) -> Lock:
     """Return validated lock data; `where` names the file in messages. Raises RecipeError."""
     content = structure(_LockFile, data, where)
-    _check(_DATE, content.as_of, f"{where}.as_of", "a day, YYYY-MM-DD")
+    _check_day(content.as_of, f"{where}.as_of")
     for name, series in content.series.items():
         _check_series(name, series, where)
     seen: set[Version] = set()
@@ -214,12 +214,20 @@ def _check_entry(entry: _Entry, where: str) -> None:
     if entry.size <= 0:
         raise RecipeError(f"{where}.size must be a number of bytes", found=str(entry.size))
     _check(_SHA256, entry.sha256, f"{where}.sha256", "64 lower-case hexadecimal digits")
-    _check(_DATE, entry.date, f"{where}.date", "a day, YYYY-MM-DD")
+    _check_day(entry.date, f"{where}.date")
 
 
 def _check(pattern: re.Pattern[str], text: str, where: str, expected: str) -> None:
     if not pattern.fullmatch(text):
         raise RecipeError(f"{where} is malformed", expected=expected, found=text or "nothing")
+
+
+def _check_day(text: str, where: str) -> None:
+    _check(_DATE, text, where, "a day, YYYY-MM-DD")
+    try:
+        dt.date.fromisoformat(text)
+    except ValueError as problem:
+        raise RecipeError(f"{where} is no day", found=f"{text}: {problem}") from None
 
 
 def _canonical(text: str, where: str) -> Version:

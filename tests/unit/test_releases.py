@@ -160,6 +160,7 @@ def test_no_warning() -> None:
         ({"size": 0}, "number of bytes"),
         ({"size": "1000"}, "a whole number"),
         ({"date": "yesterday"}, "YYYY-MM-DD"),
+        ({"date": "2026-02-30"}, "release[0].date is no day"),
         ({"version": "3.13"}, "a version such as"),
         ({"version": "3.13.15-rc1"}, "a version such as"),
         ({"version": "new"}, "is not a version"),
@@ -183,9 +184,11 @@ def test_duplicate() -> None:
     ("changes", "message"),
     [
         ({"as_of": "today"}, "as_of is malformed"),
+        ({"as_of": "2026-02-30"}, "as_of is no day"),
         ({"serie": {}}, "did you mean 'series'?"),
         ({"series": {"3.13": {"newest": "3.14.1", "end_of_life": "2029-10"}}}, "another series"),
         ({"series": {"3.13": {"newest": "3.13.1", "end_of_life": "2029-13"}}}, "YYYY-MM"),
+        ({"series": {"3.13": {"newest": "3.13.1", "end_of_life": "9999-12"}}}, "YYYY-MM"),
     ],
 )
 def test_malformed_lock(changes: dict[str, object], message: str) -> None:
