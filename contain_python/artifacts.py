@@ -70,7 +70,7 @@ def describe(path: Path) -> Described:
             f"there is no manifest {'in' if path.is_dir() else 'beside'} {path}",
             expected="a tarball that invoke build-python made, beside its manifest, or that",
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as problem:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
         raise UsageError(
             f"{manifest} is no manifest",
             expected="python-VERSION-linux-ARCH-FLAVOUR.json of invoke build-python",

@@ -89,7 +89,7 @@ def read_statement(path: Path) -> dict[str, Any]:
             expected=f"the statement that build-python writes beside each tarball, …{PROVENANCE}",
             remedy="fetch it from where the tarball was published, or name it with --statement",
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as problem:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
         raise SourceError(
             f"{path} is no provenance of ours",
             expected=f"{STATEMENT} with {PREDICATE} of the build type {BUILD_TYPE}",

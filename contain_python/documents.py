@@ -69,7 +69,7 @@ class Document:
         """Return what it holds as JSON. Raises SourceError."""
         try:
             return json.loads(self.content)
-        except ValueError as problem:
+        except (ValueError, RecursionError) as problem:
             raise SourceError(
                 f"{without_password(self.url)} is not JSON",
                 found=str(problem),
@@ -103,7 +103,7 @@ class Shelf:
             label = structure(_Label, json.loads(note.read_text(encoding="utf-8")), note.name)
             fetched = dt.datetime.fromisoformat(label.fetched)
             content = path.read_bytes()
-        except (OSError, ValueError, RecipeError) as problem:
+        except (OSError, ValueError, RecursionError, RecipeError) as problem:
             raise self._damaged(path, str(problem)) from problem
         found = hashlib.sha256(content).hexdigest()
         if found != label.sha256:

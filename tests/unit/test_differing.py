@@ -107,7 +107,7 @@ def test_sizes_are_shown(pair: tuple[Path, Path], capsys: pytest.CaptureFixture[
     assert event["components"]["standard library"] == {"files": 2, "bytes": 906}
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"tarball": {"name": "x"}}'])
+@pytest.mark.parametrize("content", ["", "[]", "{}", "[" * 200_000, '{"tarball": {"name": "x"}}'])
 def test_what_is_no_manifest_is_refused(tmp_path: Path, content: str) -> None:
     """A file that is no manifest is told as such, with what was expected."""
     with pytest.raises(UsageError, match="is no manifest"):

@@ -139,9 +139,10 @@ def test_ages() -> None:
     }
 
 
-def test_not_json() -> None:
+@pytest.mark.parametrize("content", [b"<html>", b"[" * 200_000])
+def test_not_json(content: bytes) -> None:
     """What is no JSON is told with its address."""
-    document = Document(name="a", url="http://a.test/x", fetched=NOW, content=b"<html>")
+    document = Document(name="a", url="http://a.test/x", fetched=NOW, content=content)
     with pytest.raises(SourceError, match=r"http://a\.test/x is not JSON"):
         document.json()
 

@@ -207,7 +207,8 @@ def test_lock_that_pins_another_source(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"_type": 1}', '{"subject": []}', "\x00", '{"predicate": {}}']
+    "text",
+    ["", "[]", "{}", '{"_type": 1}', '{"subject": []}', "\x00", '{"predicate": {}}', "[" * 200_000],
 )
 def test_malformed_statement(tmp_path: Path, text: str) -> None:
     """What is no statement of ours is one clear error."""
