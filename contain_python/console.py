@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ Mode = Literal["terminal", "plain", "json"]
 #: How often plain lines tell of progress, in seconds.
 _PLAIN_SECONDS = 15.0
 _BAR = 24
+#: Categories of characters that command, are invisible, or are halves of others.
+_UNTOLD = ("Cc", "Cf", "Cs")
 
 
 def duration(seconds: float) -> str:
@@ -151,7 +154,7 @@ class Console:
     def say(self, text: str) -> None:
         """Print a line for people; a pipeline reads events instead."""
         if self.mode != "json":
-            self._terminal.print(Text(text))
+            self._terminal.print(Text(_harmless(text)))
 
     def note(self, text: str) -> None:
         """Print something worth knowing."""
@@ -163,7 +166,9 @@ class Console:
         self._event("warning", text=text)
         if self.mode != "json":
             bar = "!" * 78
-            self._terminal.print(Text(f"{bar}\nWARNING: {text}\n{bar}", style="bold yellow"))
+            self._terminal.print(
+                Text(f"{bar}\nWARNING: {_harmless(text)}\n{bar}", style="bold yellow")
+            )
 
     def result(self, kind: str, /, **data: Any) -> None:  # noqa: ANN401  JSON data
         """Send a result event to a pipeline; people get theirs from say()."""
@@ -174,7 +179,9 @@ class Console:
         self._event("error", **problem.as_dict())
         if self.mode != "json":
             Terminal(stderr=True, highlight=False, soft_wrap=True).print(
-                Text(f"error: {problem}", style="bold red" if sys.stderr.isatty() else "")
+                Text(
+                    _harmless(f"error: {problem}"), style="bold red" if sys.stderr.isatty() else ""
+                )
             )
 
     def _line(self) -> Text:
@@ -206,6 +213,15 @@ class Console:
             _write(sys.stdout, {"event": kind, **data})
 
 
+def _harmless(text: str) -> str:
+    """Return text, which may quote a stranger's, without what a terminal would obey or refuse."""
+    return "".join(
+        "?" if unicodedata.category(one) in _UNTOLD and one not in "\n\t" else one for one in text
+    )
+
+
 def _write(stream: IO[str], data: dict[str, Any]) -> None:
-    stream.write(json.dumps(data, ensure_ascii=False) + "\n")
+    text = json.dumps(data, ensure_ascii=False)
+    # Half a character, which no encoding has, is an escape sequence in JSON.
+    stream.write(text.encode(errors="backslashreplace").decode() + "\n")
     stream.flush()

@@ -222,6 +222,21 @@ def test_errors_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None
     assert err == f"error: no [bold]{long}[/bold]\n  to do:    mend it\n"
 
 
+def test_what_is_quoted_commands_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither control characters nor halves of others come through; JSON tells them escaped."""
+    hostile = "a\x1b[2Jb\ud800c\u202ed"
+    console = Console()
+    console.say(hostile)
+    console.warn(hostile)
+    console.error(ContainError(hostile, found="x\n\ty"))
+    out, err = capsys.readouterr()
+    assert out.count("a?[2Jb?c?d\n") == 2
+    assert err == "error: a?[2Jb?c?d\n  found:    x\n            \ty\n".expandtabs()
+    Console(as_json=True).note(hostile)
+    (event,) = events(capsys.readouterr().out)
+    assert event["text"] == hostile
+
+
 def test_notes_and_warnings_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     """A note is one line; a warning cannot be overlooked; a result is for pipelines."""
     console = Console()
