@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,8 @@ class Node:
 
     def entries(self) -> Iterator[tuple[str, Node]]:
         """Yield an object's keys and values; null has none. Raises SourceError."""
+        if not all(map(_is_text, self._object())):
+            raise self.wrong("names that are text")
         for key in self._object():
             yield key, self.at(key)
 
@@ -63,7 +66,7 @@ class Node:
 
     def string(self) -> str:
         """Return this value, a string. Raises SourceError."""
-        if not isinstance(self.value, str):
+        if not (isinstance(self.value, str) and _is_text(self.value)):
             raise self.wrong("a string")
         return self.value
 
@@ -74,6 +77,8 @@ class Node:
             return None
         if isinstance(found.value, bool) or not isinstance(found.value, int | float):
             raise found.wrong("a number")
+        if not abs(found.value) <= sys.float_info.max:  # true of NaN, too
+            raise found.wrong("a number of a sensible size")
         return float(found.value)
 
     def wrong(self, expected: str) -> SourceError:
@@ -93,6 +98,11 @@ class Node:
         if not isinstance(self.value, dict):
             raise self.wrong("an object")
         return self.value
+
+
+def _is_text(text: str) -> bool:
+    """Return whether it is text: JSON can escape halves of characters, which nothing can write."""
+    return text.isascii() or not any("\ud800" <= one <= "\udfff" for one in text)
 
 
 def parsed(content: bytes | str, document: str) -> Node:

@@ -93,6 +93,9 @@ def test_something_else_is_refused() -> None:
         assert not is_tracker(node(data))
         with pytest.raises(SourceError, match="is not Debian's security tracker"):
             lines_of(node(data))
+    half = {**TRACKER, "half of \ud800": {"CVE-1": issue(sid=RESOLVED)}}
+    with pytest.raises(SourceError, match="tracker is malformed"):
+        lines_of(node(half))
     with pytest.raises(SourceError, match="is not what was made of"):
         assert Tracker(lines=b"<html>", document="debian.lines").releases
 
