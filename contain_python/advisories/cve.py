@@ -71,9 +71,9 @@ def _entries(container: Node) -> list[Node]:
 
 
 def _title(cna: Node) -> str:
-    if cna.text("title"):
-        return cna.text("title")
-    texts = [row.text("value") for row in cna.rows("descriptions") if row.text("value")]
+    if title := " ".join(cna.text("title").split()):
+        return title
+    texts = [row.text("value") for row in cna.rows("descriptions") if row.text("value").strip()]
     return first_sentence(texts[0]) if texts else ""
 
 

@@ -78,6 +78,16 @@ def test_severity_is_the_record_s_own() -> None:
     assert advisory(node(cve(score=None))).severity.told == "unknown"
 
 
+def test_a_title_is_one_line_or_the_description() -> None:
+    """A title of spaces is none, and a line's end in one ends no line of ours."""
+    record = cve()
+    cna = record["containers"]["cna"]
+    cna["title"] = "It is\n# bad"
+    assert advisory(node(record)).title == "It is # bad"
+    cna |= {"title": " \n", "descriptions": [{"value": " "}, {"value": "It is described."}]}
+    assert advisory(node(record)).title == "It is described."
+
+
 def test_a_record_without_versions_cannot_be_judged() -> None:
     """MITRE's old records name neither product nor versions: never taken for harmless."""
     found = advisory(node(mitre()))
