@@ -20,6 +20,8 @@ State = Literal["affected", "not_affected", "under_investigation"]
 #: How versions are ordered: as PEP 440 says, or as Debian does, which takes any upstream's too.
 Scheme = Literal["python", "debian"]
 
+#: Numbers of thousands of digits cannot be compared.
+_LONGEST_VERSION = 250
 _CVE = re.compile(r"CVE-\d{4}-\d{4,}")
 
 
@@ -86,11 +88,13 @@ _KEYS: dict[Scheme, Callable[[str], Any]] = {"python": _python_key, "debian": _d
 
 def readable(version: str, scheme: Scheme) -> bool:
     """Return whether a version can be compared with others."""
+    if not 0 < len(version) <= _LONGEST_VERSION:
+        return False
     try:
         _KEYS[scheme](version)
     except (InvalidVersion, ValueError):
         return False
-    return bool(version)
+    return True
 
 
 @dataclass(frozen=True, kw_only=True)

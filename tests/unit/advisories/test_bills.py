@@ -60,6 +60,7 @@ def test_package_urls(tmp_path: Path, purl: str, subject: str, judged: str) -> N
         ("pkg:npm/a@1", "for npm packages"),
         ("pkg:deb/debian/a@1", "which Debian it is from is not known"),
         ("pkg:deb/debian/a@1?distro=debian-9", "which Debian debian-9 is not known"),
+        (f"pkg:deb/debian/a@{'9' * 5000}?distro=debian-12", "cannot be compared"),
         ("pkg:pypi/a", "its version is not known"),
         ("pkg:pypi/a@one", "its version 'one' cannot be compared"),
     ],

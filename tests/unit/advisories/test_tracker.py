@@ -108,6 +108,7 @@ def test_something_else_is_refused() -> None:
         {"status": "resolved"},
         {"status": "resolved", "fixed_version": "not a version"},
         {"status": "resolved", "fixed_version": []},
+        {"status": "resolved", "fixed_version": "9" * 5000},
         [],
     ],
 )
