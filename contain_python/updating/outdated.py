@@ -233,7 +233,11 @@ def _first_seen(path: Path, updates: list[Update], today: dt.date) -> dict[str, 
     """Return the day on which each update was first seen, and keep it for the next time."""
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
-        days = {str(key): dt.date.fromisoformat(day).isoformat() for key, day in before.items()}
+        # A clock that was ahead must not keep an update waiting.
+        days = {
+            str(key): min(dt.date.fromisoformat(day), today).isoformat()
+            for key, day in before.items()
+        }
     except (OSError, ValueError, AttributeError, TypeError):
         days = {}
     # What is not seen today may have been out of reach only: its day stays.

@@ -23,9 +23,10 @@ def due(update: Update, policy: Updates, today: dt.date, first_seen: str) -> Due
         return Due(update=update, when="now", why=update.reason + expired)
     if update.security:
         return Due(update=update, when="now", why=f"security: {update.reason}{expired}")
-    since = update.since or first_seen
+    # What somebody says came out tomorrow was seen all the same.
+    since = min(update.since or first_seen, first_seen)
     ready = dt.date.fromisoformat(since) + dt.timedelta(days=min(policy.cooling_off_days, 36500))
-    told = f"out since {since}" if update.since else f"first seen on {since}"
+    told = f"out since {since}" if since == update.since else f"first seen on {since}"
     cooled = f"{told}, {policy.cooling_off_days} days to cool off{expired}"
     return Due(update=update, when="now" if today >= ready else ready.isoformat(), why=cooled)
 

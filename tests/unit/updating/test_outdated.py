@@ -205,6 +205,18 @@ def test_first_look_is_remembered(world: World, capsys: pytest.CaptureFixture[st
     assert world.look(capsys, NOW + dt.timedelta(days=14)) == 10
 
 
+def test_first_look_by_a_clock_that_was_ahead(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It counts as today's: nothing waits for a day that was never."""
+    world.tell("3.13.18", "2026-11-01")
+    world.files["/d"] = json.dumps([{"name": "Python 3.13.18"}]).encode()
+    seen = {"release 3.13 3.13.18": "9999-12-31"}
+    write(world.root / "cache/feeds/first-seen.json", json.dumps(seen))
+    assert world.look(capsys) == 0
+    assert world.updates["3.13"]["when"] == "2026-12-09"
+
+
 def test_without_any_data(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     """What the lock tells is what there is, and that is said."""
     assert world.look(capsys, offline=True) == 0

@@ -42,6 +42,14 @@ def test_unknown_day_counts_from_the_first_look() -> None:
     assert "first seen on 2026-11-01" in found.why
 
 
+@pytest.mark.parametrize("day", ["2027-11-25", "9999-12-31"])
+def test_day_of_the_future_counts_from_the_first_look(day: str) -> None:
+    """What is there cannot come out later: a wrong day defers nothing for ever."""
+    found = due(replace(UPDATE, since=day), POLICY, TODAY, "2026-11-25")
+    assert found.when == "2026-12-09"
+    assert found.why == "first seen on 2026-11-25, 14 days to cool off"
+
+
 @pytest.mark.parametrize("name", ["3.13", "3.13.15"])
 def test_pinned_is_never_due(name: str) -> None:
     """Not even for security; the reason is told."""
