@@ -118,7 +118,7 @@ def _tell(documents: tuple[Document, ...], look: _Look) -> None:
     """Print of the documents where they are from and how old they are; of many the oldest."""
     kinds: dict[str, Document] = {}
     for one in sorted(documents, key=lambda each: each.fetched, reverse=True):
-        kinds[one.name.rpartition("-")[0] or one.name] = one
+        kinds[one.name.rpartition("/")[0] or one.name] = one
     for one in kinds.values():
         look.console.note(f"from {one.told(look.shelf.now)}")
         if one.age(look.shelf.now).days > look.recipe.updates.stale_days:

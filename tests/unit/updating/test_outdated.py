@@ -187,6 +187,16 @@ def test_offline(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     assert "is old: what came out since is not in it" in world.notes
 
 
+def test_every_source_is_told(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where each document is from, and how old it is: also of the younger of two."""
+    world.tell("3.13.15", "2026-08-05")
+    world.look(capsys)
+    del world.files["/c"]
+    assert world.look(capsys, NOW + dt.timedelta(days=3)) == 0
+    assert "/d, of 2026-11-28 06:00 UTC (just now)" in world.notes
+    assert "/c, of 2026-11-25 06:00 UTC (3 days old)" in world.notes
+
+
 def test_what_cannot_be_looked_up(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     """Up to date is said only where everything was looked up."""
     with pytest.raises(SourceError, match="not everything could be looked up") as caught:
