@@ -61,7 +61,9 @@ def releases(lock: Lock, news: News, advisories: tuple[Advisory, ...]) -> Iterat
             security=bool(fixed) or only,
             reason=f"it mends {names}{more}"
             if fixed
-            else "the series gets nothing but security fixes",
+            else "the series gets nothing but security fixes"
+            if only
+            else "",
         )
 
 

@@ -29,6 +29,7 @@ def test_newer_release() -> None:
     (found,) = finding.releases(LOCK, news, ())
     assert (found.have, found.newest, found.since) == ("3.13.15", "3.13.18", "2026-11-20")
     assert not found.security
+    assert not found.reason
     (known,) = finding.releases(LOCK, News(), ())
     assert (known.newest, known.since) == ("3.13.16", "")
 
