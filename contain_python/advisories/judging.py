@@ -48,10 +48,14 @@ class Known:
 
 
 def fixed_between(advisories: Iterable[Advisory], old: str, new: str) -> tuple[Advisory, ...]:
-    """Return what affects one version and not another: what an update from old to new mends."""
-    return tuple(
+    """Return what affects one version and not another: what an update from old to new mends.
+
+    Of several databases' words on one vulnerability the last counts: the CVE's own record.
+    """
+    mended = (
         one for one in advisories if one.touching(old) is not None and one.touching(new) is None
     )
+    return tuple({one.id: one for one in mended}.values())
 
 
 def judged(

@@ -130,6 +130,8 @@ def test_what_an_update_mends() -> None:
     mended, later = advisory(Span(fixed="3.13.6")), advisory(Span(fixed="3.13.9"))
     assert fixed_between((mended, later), "3.13.5", "3.13.6") == (mended,)
     assert fixed_between((mended, later), "3.13.6", "3.13.7") == ()
+    scored = replace(mended, severity=Severity(word="high", score=7.5))
+    assert fixed_between((mended, scored), "3.13.5", "3.13.6") == (scored,)
 
 
 def test_what_cannot_be_judged_is_told() -> None:
