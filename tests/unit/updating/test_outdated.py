@@ -177,6 +177,41 @@ def test_other_distributions_are_told(world: World, capsys: pytest.CaptureFixtur
     assert "packages of the distribution 'rocky' are not looked up" in world.notes
 
 
+def test_versions_of_another_order(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """Alpine's versions are none of Debian's, and need not be."""
+    world.tell("3.13.15", "2026-08-05")
+    an_artifact(
+        world.root / "dist",
+        {},
+        distribution={"id": "alpine", "version": "3.19", "codename": ""},
+        libraries=[{"soname": "libncursesw.so.6", "package": "libncursesw=6.4_p20230506-r0"}],
+    )
+    assert world.look(capsys) == 0
+    assert "packages of the distribution 'alpine' are not looked up" in world.notes
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"libraries": [{}]},
+        {"libraries": "x"},
+        {"libraries": [{"package": 5}]},
+        {"libraries": [{"package": "libssl3=a b"}]},
+        {"libraries": [{"package": "libssl3"}]},
+        {"distribution": []},
+    ],
+)
+def test_manifest_of_another_shape(
+    world: World, capsys: pytest.CaptureFixture[str], damage: dict[str, Any]
+) -> None:
+    """It is named, and what it is linked with is not passed over."""
+    world.tell("3.13.15", "2026-08-05")
+    debian = {"id": "debian", "version": "12", "codename": "bookworm"}
+    an_artifact(world.root / "dist", {}, **{"distribution": debian, **damage})
+    with pytest.raises(SourceError, match="does not tell what it is linked with"):
+        world.look(capsys)
+
+
 def test_offline(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     """The last data serves, with its age; old data is told loudly."""
     world.tell("3.13.18", "2026-01-01")
