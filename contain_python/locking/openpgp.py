@@ -17,6 +17,11 @@ _WEAK = ("MD5", "SHA1", "RipeMD")
 _AGAIN = "fetch source and signature again from python.org; if it stays so, do not build from it"
 
 
+def has_key(version: str) -> bool:
+    """Return whether a key of a release's series is known. Raises SourceError."""
+    return series_of(version) in table().openpgp
+
+
 def verify(tarball: Path, signature: bytes, version: str, signers: Signers | None = None) -> Proof:
     """Return the proof that a release manager of its series signed a release's tarball.
 

@@ -89,7 +89,9 @@ def _signatures(
 
     if Version(release.series) >= _SIGSTORE_ALONE:
         return [(".sigstore", by_sigstore)]
-    return [(".asc", by_openpgp), (".sigstore", by_sigstore)]
+    both = [(".asc", by_openpgp), (".sigstore", by_sigstore)]
+    # Where no key is known, a signature can show nothing that a bundle beside it does not.
+    return both if openpgp.has_key(version) else both[::-1]
 
 
 def _beside(place: Candidate, ending: str, shelf: Shelf, *, offline: bool) -> bytes | None:

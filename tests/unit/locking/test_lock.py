@@ -165,6 +165,16 @@ def test_without_a_signature(upstream: Upstream, capsys: pytest.CaptureFixture[s
     assert "unverified: no signature was found" in capsys.readouterr().out
 
 
+def test_bundle_of_a_series_without_a_key(upstream: Upstream) -> None:
+    """It is what counts where both are there; the other alone is refused for want of a key."""
+    upstream.release("3.11.18")
+    with pytest.raises(SourceError, match=r"no OpenPGP key is known for Python 3\.11"):
+        upstream.lock(python="3.11.18")
+    upstream.files["/3.11.18/Python-3.11.18.tar.xz.sigstore"] = b'{"truncated'
+    with pytest.raises(SourceError, match=r"Sigstore bundle of Python-3\.11\.18"):
+        upstream.lock(python="3.11.18")
+
+
 def test_bad_signature_is_never_unverified(upstream: Upstream) -> None:
     """A signature that is there and does not fit is an error, whatever was asked for."""
     upstream.release("3.13.18")
