@@ -22,7 +22,7 @@ from contain_python.provenance import (
 )
 from contain_python.recipe import Recipe
 from contain_python.recipe_updates import Provenance
-from contain_python.releases import read_lock
+from contain_python.releases import Lock, read_lock
 from contain_python.sbom.place import PLACE
 
 _SHOWN = 60
@@ -42,8 +42,9 @@ def verify_provenance(
 ) -> None:
     """Check a tarball against the statement beside it, or another one.
 
-    `builder` is the URI of the builder that is trusted; "" takes any, which is told. Raises
-    CheckError if anything disagrees, UsageError or SourceError for what cannot be read.
+    `builder` is the URI of the builder that is trusted; "" takes any, which is told. `lock` is the
+    lock file that pins the source; "" is the one here, if there is one. Raises CheckError if
+    anything disagrees, UsageError or SourceError for what cannot be read.
     """
     if not target:
         raise UsageError("verify-provenance needs a tarball", expected="one that is in dist/")
@@ -56,8 +57,10 @@ def verify_provenance(
         )
     path = Path(statement) if statement else artifact.manifest.with_name(artifact.name + PROVENANCE)
     stated = read_statement(path)
+    here = Path("releases.lock")
+    pinning = read_lock(Path(lock or here)) if lock or here.exists() else None
     try:
-        answers = list(_answers(artifact, stated, builder, Path(lock)))
+        answers = list(_answers(artifact, stated, builder, pinning))
     except (KeyError, TypeError, AttributeError) as problem:
         raise SourceError(
             f"{artifact.manifest.name} does not tell what the provenance is compared with",
@@ -115,7 +118,7 @@ def _refuse_other_form(data: dict[str, Any]) -> None:
 
 
 def _answers(
-    artifact: Described, statement: dict[str, Any], builder: str, lock: Path
+    artifact: Described, statement: dict[str, Any], builder: str, lock: Lock | None
 ) -> Iterator[Answer]:
     yield from _subjects(artifact, statement)
     yield _manifest(artifact, statement)
@@ -188,17 +191,18 @@ def _bill(artifact: Described) -> Iterator[Answer]:
         yield Answer(question=place, agrees=same, found=found)
 
 
-def _source(artifact: Described, lock: Path) -> Answer:
+def _source(artifact: Described, lock: Lock | None) -> Answer:
     release = artifact.data["release"]
-    pins = {one.version: one.sha256 for one in read_lock(lock).releases} if lock.is_file() else {}
-    pinned = pins.get(release["version"])
     told = f"CPython {release['version']}, {release['sha256'][:16]}…, {release['verified']}"
-    if pinned is None:
+    if lock is None:
         # Without a lock nothing was asked; a lock that does not know the release is an answer.
-        found = f"{told}; " + (f"not pinned in {lock}" if lock.is_file() else f"there is no {lock}")
-        return Answer(question="the source", agrees=not lock.is_file(), found=found)
+        return Answer(
+            question="the source", agrees=True, found=f"{told}; there is no releases.lock"
+        )
+    pinned = {one.version: one.sha256 for one in lock.releases}.get(release["version"], "")
     same = pinned == release["sha256"]
-    found = f"{told}; " + ("as locked" if same else f"{lock.name} pins {pinned[:16]}…")
+    otherwise = f"the lock pins {pinned[:16]}…" if pinned else "the lock does not pin it"
+    found = f"{told}; " + ("as locked" if same else otherwise)
     return Answer(question="the source", agrees=same, found=found)
 
 

@@ -88,7 +88,7 @@ OFFERS = (
             "target": "",
             "statement": "",
             "builder": "",
-            "lock": "releases.lock",
+            "lock": "",
             "json": False,
         },
         positional="target",
@@ -96,7 +96,7 @@ OFFERS = (
             "target": "a tarball in dist/, beside its manifest, bill of materials and provenance",
             "statement": "another statement than the one beside it",
             "builder": "the URI of the builder that you trust; another one fails",
-            "lock": "the lock file that pins the source",
+            "lock": "the lock file that pins the source (default: releases.lock, if it is here)",
         },
     ),
 )

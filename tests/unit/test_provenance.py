@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from values import write
 from contain_python.artifacts import describe
 from contain_python.attestation import read_statement, verify_provenance
 from contain_python.console import Console
-from contain_python.errors import CheckError, PackError, SourceError, UsageError
+from contain_python.errors import CheckError, PackError, RecipeError, SourceError, UsageError
 from contain_python.files import sha256
 from contain_python.model import Artifact
 from contain_python.provenance import UNNAMED, provenance_text, sign
@@ -69,8 +70,9 @@ def beside(path: Path) -> dict[str, Any]:
 
 
 def verify(tarball: Path, **options: str) -> None:
-    wanted = {"statement": "", "builder": "", "lock": "no-lock-here"} | options
-    verify_provenance(str(tarball), Console(), **wanted)
+    wanted = {"statement": "", "builder": "", "lock": ""} | options
+    with chdir(tarball.parent):
+        verify_provenance(str(tarball), Console(), **wanted)
 
 
 def statement_of(tarball: Path) -> dict[str, Any]:
@@ -189,7 +191,7 @@ def test_another_bill_inside(tmp_path: Path) -> None:
 def test_lock_that_pins_another_source(tmp_path: Path) -> None:
     """A source that the lock pins otherwise is found; one that it pins alike is told."""
     tarball = published(tmp_path)
-    lock = tmp_path / "releases.lock"
+    lock = tmp_path / "another.lock"
     entry = (
         'as_of = "2026-01-01"\n[series."3.13"]\nnewest = "3.13.15"\nend_of_life = "2029-10"\n'
         '[[release]]\nversion = "3.13.15"\nfilename = "Python-3.13.15.tar.xz"\nsize = 1\n'
@@ -204,6 +206,16 @@ def test_lock_that_pins_another_source(tmp_path: Path) -> None:
     with pytest.raises(CheckError) as caught:
         verify(tarball, lock=str(lock))
     assert "the source" in caught.value.found
+    lock.rename(tmp_path / "releases.lock")
+    with pytest.raises(CheckError):
+        verify(tarball)
+
+
+@pytest.mark.parametrize("name", ["no-lock-here", "."])
+def test_named_lock_that_is_none(tmp_path: Path, name: str) -> None:
+    """Whoever names a lock file wants to be asked by it: without it nothing agrees."""
+    with pytest.raises(RecipeError, match=r"there is no file|cannot read"):
+        verify(published(tmp_path), lock=name)
 
 
 @pytest.mark.parametrize(
