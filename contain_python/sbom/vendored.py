@@ -74,7 +74,7 @@ def cpython(release: Release, source: Path, patches: tuple[Path, ...]) -> Part:
             url=f"{_UPSTREAM}/{release.parsed.base_version}/{release.filename}",
             sha256=release.sha256,
         ),
-        patches=tuple(path.read_text(encoding="utf-8") for path in patches),
+        patches=tuple(_text(path) for path in patches),
         told={"verified": release.verified, "proof": release.proof, "released": release.date},
     )
 
@@ -98,7 +98,8 @@ def _licences(source: Path) -> tuple[Licence, ...]:
 
 
 def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
+    """Return a file's text, "" without it; some patches are of files in older encodings."""
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def vendored(source: Path, linked: tuple[str, ...]) -> tuple[Part, ...]:

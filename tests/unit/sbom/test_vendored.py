@@ -93,8 +93,9 @@ def test_cpython_itself(source: Path) -> None:
         source / "Doc/license.rst",
         "History\n\nLicenses and Acknowledgements for Incorporated Software\n====\nexpat: MIT\n",
     )
-    patch = write(source / "a.patch", "--- a\n")
-    part = cpython(a_release("3.13.15"), source, (patch,))
+    patches = write(source / "a.patch", "--- a\n"), source / "b.patch"
+    patches[1].write_bytes(b"-# -*- coding: latin-1 -*- \xe9\n")
+    part = cpython(a_release("3.13.15"), source, patches)
     assert part.cpe == "cpe:2.3:a:python:python:3.13.15:*:*:*:*:*:*:*"
     assert [licence.spdx or licence.name for licence in part.licences] == [
         "Python-2.0.1",
@@ -102,7 +103,7 @@ def test_cpython_itself(source: Path) -> None:
     ]
     assert "expat: MIT" in part.licences[1].text
     assert "History" not in part.licences[1].text
-    assert part.patches == ("--- a\n",)
+    assert part.patches == ("--- a\n", "-# -*- coding: latin-1 -*- \ufffd\n")
     assert part.source is not None
     assert part.source.url == "https://www.python.org/ftp/python/3.13.15/Python-3.13.15.tar.xz"
     early = cpython(replace(a_release(), version="3.15.0rc2"), source, ())
