@@ -115,6 +115,16 @@ class Lock:
             )
         return "\n".join(sentences)
 
+    def refuse_wrong_clock(self, today: dt.date) -> None:
+        """Raise SourceError if it is earlier than what was locked already."""
+        latest = max([self.as_of, *(release.date for release in self.releases)])
+        if today.isoformat() < latest:
+            raise SourceError(
+                f"this machine's clock is wrong: it says {today}",
+                expected=f"{latest} or later, which releases.lock tells of",
+                remedy="set the clock: what is valid, known or due depends on it",
+            )
+
     def _superseded(self, release: Release) -> str:
         newest_locked = max(
             (other for other in self.releases if other.series == release.series),

@@ -59,9 +59,11 @@ def audit(wanted: Wanted, console: Console, now: dt.datetime) -> int:
     Findings are told, and SARIF is written, before that.
     """
     recipe = read_recipe(find_recipe(wanted.recipe))
+    lock = read_lock(recipe.root / "releases.lock")
+    lock.refuse_wrong_clock(now.date())
     vex = Path(wanted.vex) if wanted.vex else recipe.root / "vex.toml"
     known = Known(
-        lock=read_lock(recipe.root / "releases.lock"),
+        lock=lock,
         today=now.date(),
         statements=read_statements(vex, named=bool(wanted.vex)),
         lock_days=recipe.updates.stale_days,

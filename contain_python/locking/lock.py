@@ -83,7 +83,7 @@ def lock(wanted: Wanted, console: Console, now: dt.datetime) -> tuple[Release, .
     """
     work = _work(wanted, console, now)
     before = read_lock(work.path)
-    refuse_wrong_clock(before, work.today)
+    before.refuse_wrong_clock(work.today)
     news = read_news(
         work.shelf, work.recipe.updates.feeds, offline=wanted.offline, note=console.note
     )
@@ -118,17 +118,6 @@ def _work(wanted: Wanted, console: Console, now: dt.datetime) -> _Work:
         ),
         console=console,
     )
-
-
-def refuse_wrong_clock(lock: Lock, today: dt.date) -> None:
-    """Raise SourceError if it is earlier than what was locked already."""
-    latest = max([lock.as_of, *(release.date for release in lock.releases)])
-    if today.isoformat() < latest:
-        raise SourceError(
-            f"this machine's clock is wrong: it says {today}",
-            expected=f"{latest} or later, which releases.lock tells of",
-            remedy="set the clock: whether a signature is valid depends on it",
-        )
 
 
 def _version(name: str, lock: Lock, news: News, work: _Work) -> str:

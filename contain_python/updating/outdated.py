@@ -79,6 +79,7 @@ def outdated(wanted: Wanted, console: Console, now: dt.datetime) -> int:
         offline=wanted.offline,
         console=console,
     )
+    look.lock.refuse_wrong_clock(look.today)
     updates: list[Update] = []
     parts = (_releases, _packages, _libraries, _images, _tools)
     with console.stage("outdated", 1, 1):

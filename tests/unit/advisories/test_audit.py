@@ -170,6 +170,13 @@ def test_data_of_the_future_is_refused(run: Run) -> None:
     assert "was fetched in the future" in told.error
 
 
+def test_wrong_clock(run: Run) -> None:
+    """On a day before the lock's, statements that are past would hold again."""
+    told = run(now=NOW - 30 * DAY)
+    assert told.status == 3
+    assert "clock is wrong: it says 2025-12-11" in told.error
+
+
 @pytest.mark.parametrize(
     "name", ["psf.tar.gz", "debian.lines", f"cve/{TARFILE}.json", "osv/pip.json"]
 )

@@ -281,6 +281,12 @@ def test_bad_data(world: World, capsys: pytest.CaptureFixture[str], damage: str)
         world.look(capsys, now, offline=True)
 
 
+def test_wrong_clock(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a day before the lock's no series would end, and nothing be due."""
+    with pytest.raises(SourceError, match="clock is wrong: it says 2026-10-26"):
+        world.look(capsys, NOW - dt.timedelta(days=30), offline=True)
+
+
 def test_table_for_people(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     """One row an update, what is due first, and the counts."""
     world.tell("3.13.18", "2026-11-20", end_of_life="2026-12")
