@@ -83,7 +83,10 @@ def library_candidates(
 
 def without_password(url: str) -> str:
     """Return a URL without user name and password."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # It is none: "http://[".
+        return re.sub(r"//[^/\s]*@", "//", url)
     if "@" not in parts.netloc:
         return url
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
@@ -111,7 +114,7 @@ def _of_mirror(
     """Return where a server has a file, at `place`, or a directory, by one of `names`."""
     scheme = _SCHEME.match(mirror)
     kind = scheme[1].lower() if scheme else "directory"
-    if kind in ("http", "https") and urlsplit(mirror).hostname:
+    if kind in ("http", "https") and _has_host(mirror):
         return Candidate(url=f"{mirror.rstrip('/')}/{quote(place)}")
     if kind == "file":
         return _in_directory(root / _file_path(mirror), names)
@@ -123,6 +126,13 @@ def _of_mirror(
         + " or ".join(one for one in known if one in ("apt:", _UPSTREAM)),
         remedy=suggestion(f"{kind}:", list(known)),
     )
+
+
+def _has_host(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).hostname)
+    except ValueError:
+        return False
 
 
 def _in_directory(directory: Path, names: tuple[str, ...]) -> Candidate:

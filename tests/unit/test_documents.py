@@ -153,3 +153,10 @@ def test_passwords_are_not_told(scheme: str) -> None:
     with pytest.raises(SourceError) as caught:
         get(f"{scheme}://user:s3cret@127.0.0.1:9/x", LIMITS, 100)
     assert "s3cret" not in str(caught.value)
+
+
+def test_address_that_is_none() -> None:
+    """One that cannot be parsed is told as any that cannot be fetched, and shows no password."""
+    with pytest.raises(SourceError, match="http://") as caught:
+        get("http://user:s3cret@[bad/x", LIMITS, 100)
+    assert "s3cret" not in str(caught.value)

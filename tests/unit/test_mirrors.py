@@ -80,7 +80,9 @@ def test_relative_directory() -> None:
     assert urls("sources") == ["/recipe/sources/Python-3.13.15.tar.xz"]
 
 
-@pytest.mark.parametrize("entry", ["ftp://old.test/python", "aptt:", "https:", "https://", ""])
+@pytest.mark.parametrize(
+    "entry", ["ftp://old.test/python", "aptt:", "https:", "https://", "https://[x", ""]
+)
 def test_odd_mirror(entry: str) -> None:
     """A mirror that cannot be one is refused with the kinds there are."""
     with pytest.raises(RecipeError, match="an http or https URL"):
