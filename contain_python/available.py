@@ -17,8 +17,8 @@ from contain_python.recipe_updates import Feeds
 
 _NAME = re.compile(r"Python (?P<version>3\.\d+\.\d+(?:(?:a|b|rc)\d+)?)")
 _MONTH = re.compile(r"(?P<month>2\d{3}-(0[1-9]|1[0-2]))(-\d\d)?")
-_DOWNLOADS = "python-releases.json"
-_CYCLE = "python-cycle.json"
+DOWNLOADS = "python-releases.json"
+CYCLE = "python-cycle.json"
 _MOST = 16 << 20
 
 
@@ -65,8 +65,8 @@ class News:
 def read_news(shelf: Shelf, feeds: Feeds, *, offline: bool, note: Note) -> News:
     """Return what python.org tells now, or else what it told last. Raises SourceError."""
     latest = functools.partial(shelf.latest, most=_MOST, offline=offline, note=note)
-    releases = latest(_DOWNLOADS, feeds.downloads, read=_releases)
-    cycles = latest(_CYCLE, feeds.cycle, read=_cycles)
+    releases = latest(DOWNLOADS, feeds.downloads, read=_releases)
+    cycles = latest(CYCLE, feeds.cycle, read=_cycles)
     return News(
         releases=releases[1] if releases else (),
         cycles=cycles[1] if cycles else {},

@@ -11,7 +11,7 @@ from pathlib import Path
 from contain_python import apt_indexes
 from contain_python.advisories.sources import cpython_advisories
 from contain_python.apt_suites import SUITES
-from contain_python.available import read_news
+from contain_python.available import CYCLE, DOWNLOADS, read_news
 from contain_python.bundled.table import read_libraries
 from contain_python.console import Console
 from contain_python.documents import Document, Shelf
@@ -102,9 +102,11 @@ def outdated(wanted: Wanted, console: Console, now: dt.datetime) -> int:
 def _releases(look: _Look) -> Iterator[Update]:
     note = look.console.note
     news = read_news(look.shelf, look.recipe.updates.feeds, offline=look.offline, note=note)
-    if not news.documents:
-        look.miss("releases")
-        note(f"releases and ends of series are as releases.lock tells: of {look.lock.as_of}")
+    there = {document.name for document in news.documents}
+    for name, what in ((DOWNLOADS, "releases"), (CYCLE, "ends of series")):
+        if name not in there:
+            look.miss(what)
+            note(f"{what} are as releases.lock tells: of {look.lock.as_of}")
     advisories, records = cpython_advisories(look.shelf)
     if not records:
         note(

@@ -236,6 +236,11 @@ def test_what_cannot_be_looked_up(world: World, capsys: pytest.CaptureFixture[st
     """Up to date is said only where everything was looked up."""
     with pytest.raises(SourceError, match="not everything could be looked up") as caught:
         world.look(capsys)
+    assert caught.value.found == "missed: releases, ends of series"
+    world.tell("3.13.15", "2026-08-05")
+    del world.files["/d"]
+    with pytest.raises(SourceError) as caught:
+        world.look(capsys)
     assert caught.value.found == "missed: releases"
 
 
