@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from contain_python.errors import RecipeError, SourceError, UsageError
 from contain_python.files import sha256 as hash_of
@@ -243,7 +243,7 @@ def _check_day(text: str, where: str) -> None:
 def _canonical(text: str, where: str) -> Version:
     try:
         version = Version(text)
-    except InvalidVersion:
+    except ValueError:
         raise RecipeError(f"{where} is not a version", found=text) from None
     if str(version) != text or len(version.release) != 3:  # noqa: PLR2004  X.Y.Z
         raise RecipeError(
@@ -255,7 +255,7 @@ def _canonical(text: str, where: str) -> Version:
 def _parse(wanted: str) -> Version:
     try:
         return Version(wanted)
-    except InvalidVersion:
+    except ValueError:
         raise UsageError(
             f"{wanted!r} is not a Python version",
             expected="a series such as 3.13, or a release such as 3.13.15 or 3.15.0rc2",

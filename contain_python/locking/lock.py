@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from contain_python.available import News, read_news
 from contain_python.console import Console
@@ -124,7 +124,7 @@ def _version(name: str, lock: Lock, news: News, work: _Work) -> str:
     """Return the version to lock for a version or a series; "" if its newest is locked already."""
     try:
         asked = Version(name)
-    except InvalidVersion:
+    except ValueError:
         raise UsageError(
             f"{name!r} is not a Python version",
             expected="a series such as 3.13, or a release such as 3.13.15 or 3.15.0rc2",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from contain_python.errors import RecipeError, SourceError
 from contain_python.recipe import read_toml
@@ -100,7 +100,7 @@ def series_of(version: str) -> str:
     """Return the series of a version. Raises SourceError if it is none."""
     try:
         parsed = Version(version)
-    except InvalidVersion:
+    except ValueError:
         raise SourceError(f"{version!r} is not a Python version") from None
     return f"{parsed.major}.{parsed.minor}"
 
@@ -121,7 +121,7 @@ def _check(pattern: re.Pattern[str], text: str, where: str, expected: str) -> No
 def _check_version(text: str, where: str) -> None:
     try:
         exact = str(Version(text)) == text and len(Version(text).release) == len(("X", "Y", "Z"))
-    except InvalidVersion:
+    except ValueError:
         exact = False
     if not exact:
         raise RecipeError(f"{where} is malformed", expected="a version, X.Y.Z", found=text)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import version as installed_version
 
 from debian.debian_support import Version as DebianVersion
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from contain_python import process
 from contain_python.advisories.judging import fixed_between
@@ -192,7 +192,7 @@ def newer_tools(found: Iterable[tuple[str, str, str]]) -> Iterator[Update]:
     for name, have, newest in found:
         try:
             is_newer = Version(newest) > Version(have)
-        except InvalidVersion:
+        except ValueError:
             continue
         if is_newer:
             yield Update(kind="tool", name=name, have=have, newest=newest)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from contain_python import commands, own_tests
 from contain_python.advisories.judging import fixed_between
@@ -108,7 +108,7 @@ def _series(options: commands.Options) -> str:
         raise UsageError("upgrade takes one series at a time", found=options.python)
     try:
         version = Version(asked[0])
-    except InvalidVersion:
+    except ValueError:
         raise UsageError(f"{asked[0]!r} is no series of Python", expected="3.13") from None
     return f"{version.major}.{version.minor}"
 

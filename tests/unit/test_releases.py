@@ -75,7 +75,7 @@ def test_resolve(wanted: str, version: str) -> None:
     assert LOCK.resolve(wanted).version == version
 
 
-@pytest.mark.parametrize("wanted", ["3.13.x", "", "three", ">=3.13", "3.13; ls"])
+@pytest.mark.parametrize("wanted", ["3.13.x", "", "three", ">=3.13", "3.13; ls", "3." + "9" * 5000])
 def test_no_version(wanted: str) -> None:
     """What is no version is a usage error that shows what one looks like."""
     with pytest.raises(UsageError) as caught:
@@ -164,6 +164,7 @@ def test_no_warning() -> None:
         ({"version": "3.13"}, "a version such as"),
         ({"version": "3.13.15-rc1"}, "a version such as"),
         ({"version": "new"}, "is not a version"),
+        ({"version": f"3.13.{'9' * 5000}"}, "is not a version"),
         ({"filename": "Python-3.13.4.tar.xz"}, "does not fit version 3.13.15"),
         ({"filename": "../Python-3.13.15.tar.xz"}, "does not fit version"),
         ({"sha265": "x"}, "did you mean 'sha256'?"),

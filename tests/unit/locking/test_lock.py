@@ -259,6 +259,8 @@ def test_unknown_versions(upstream: Upstream) -> None:
     """What is no version, a series that nobody knows, and a release that is nowhere are told."""
     with pytest.raises(UsageError, match="is not a Python version"):
         upstream.lock(python="three")
+    with pytest.raises(UsageError, match="is not a Python version"):
+        upstream.lock(python=f"3.{'9' * 5000}")
     with pytest.raises(UsageError, match="neither a series nor a release"):
         upstream.lock(python="3.13.18.1")
     with pytest.raises(SourceError, match=r"nothing is known of Python 3\.99"):
