@@ -104,8 +104,12 @@ def _lock_as_it_was(path: Path) -> Iterator[Callable[[], None]]:
 def _series(options: commands.Options) -> str:
     """Return the one series that is asked for. Raises UsageError."""
     asked = (options.python or read_recipe(Path(options.recipe)).build.python).split()
-    if len(asked) != 1 and options.python:
-        raise UsageError("upgrade takes one series at a time", found=options.python)
+    if not asked or (len(asked) != 1 and options.python):
+        raise UsageError(
+            "upgrade takes one series at a time",
+            found=options.python or "none: [build] python in the recipe is empty",
+            remedy="name it: --python 3.13",
+        )
     try:
         version = Version(asked[0])
     except ValueError:
@@ -140,15 +144,22 @@ def _locked(options: commands.Options, series: str) -> str:
 def _runtimes(request: Request) -> tuple[Described, ...]:
     """Return the runtime artifacts that are there, for the same threads and processors."""
     tuning = request.recipe.tuning
-    wanted = (tuning.threading, tuning.cpu)
     return tuple(
         one
         for one in artifacts_in(request.workspace.dist)
         if one.data["kind"] == "runtime"
         and one.tarball.is_file()
-        and (one.data["recipe"]["tuning"]["threading"], one.data["recipe"]["tuning"]["cpu"])
-        == wanted
+        and threads_and_processors(one) == (tuning.threading, tuning.cpu)
     )
+
+
+def threads_and_processors(artifact: Described) -> tuple[str, str] | None:
+    """Return what an artifact was built for, None if it is too old to tell (or not ours)."""
+    try:
+        tuning = artifact.data["recipe"]["tuning"]
+        return tuning["threading"], tuning["cpu"]
+    except (KeyError, TypeError):
+        return None
 
 
 def _former(request: Request, series: str) -> Described | None:
