@@ -22,7 +22,7 @@ Scheme = Literal["python", "debian"]
 
 #: Numbers of thousands of digits cannot be compared.
 _LONGEST_VERSION = 250
-_CVE = re.compile(r"CVE-\d{4}-\d{4,}")
+CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +168,7 @@ class Advisory:
 def headed(names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """Return the id to call a vulnerability by (its CVE, if it has one), and the others."""
     unique = tuple(dict.fromkeys(names))
-    head = next((name for name in unique if _CVE.fullmatch(name)), unique[0])
+    head = next((name for name in unique if CVE.fullmatch(name)), unique[0])
     return head, tuple(name for name in unique if name != head)
 
 

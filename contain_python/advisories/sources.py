@@ -14,7 +14,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from contain_python.advisories import cve, osv, tracker
-from contain_python.advisories.model import Advisory, Component, Gathered, together
+from contain_python.advisories.model import CVE, Advisory, Component, Gathered, together
 from contain_python.advisories.shapes import Node, parsed
 from contain_python.documents import Document, Shelf
 from contain_python.errors import ContainError, SourceError, UsageError
@@ -69,9 +69,12 @@ def _members(content: bytes) -> dict[str, bytes]:
 
 
 def cve_ids(records: Iterable[Node]) -> tuple[str, ...]:
-    """Return the CVEs that records of the PSF are about. Raises SourceError."""
+    """Return the CVEs that records of the PSF are about. Raises SourceError.
+
+    Each becomes the name of a file: what has not a CVE's form is none.
+    """
     names = {name for record in records for name in record.texts("aliases")}
-    return tuple(sorted(name for name in names if name.startswith("CVE-")))
+    return tuple(sorted(name for name in names if CVE.fullmatch(name)))
 
 
 def cpython_advisories(shelf: Shelf) -> tuple[tuple[Advisory, ...], tuple[Document, ...]]:

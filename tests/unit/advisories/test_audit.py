@@ -233,6 +233,18 @@ def test_a_server_that_is_away(run: Run) -> None:
     assert all("cannot fetch http://127.0.0.1:9/" in text for text in notes)
 
 
+def test_an_alias_that_is_a_path_leads_nowhere(run: Run, tmp_path: Path) -> None:
+    """A hostile database cannot have files written beside the cache."""
+    name = "CVE-x/../../../../escaped"
+    feeds = {
+        "/psf": database(psf("PSF-2025-9", name)),
+        f"/cve/{name}": json.dumps(cve(name)).encode(),
+        "/escaped": json.dumps(cve(name)).encode(),
+    }
+    refreshed(run, feeds)
+    assert not list(tmp_path.rglob("escaped*"))
+
+
 def test_a_lacking_record_is_told(run: Run, tmp_path: Path) -> None:
     """A CVE record that was never fetched is lacking, unless the PSF's has the versions."""
     pages = harmless()
