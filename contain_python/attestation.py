@@ -115,6 +115,10 @@ def _refuse_other_form(data: dict[str, Any]) -> None:
     ]
     if not all(isinstance(text, str) for text in told):
         raise TypeError("a name, a digest or a URI is no text")
+    if not all(
+        isinstance(one.get("digest", {}), dict) for one in definition["resolvedDependencies"]
+    ):
+        raise TypeError("the digest of a dependency is none")
 
 
 def _answers(

@@ -228,6 +228,17 @@ def test_malformed_statement(tmp_path: Path, text: str) -> None:
         read_statement(write(tmp_path / "a.intoto.json", text))
 
 
+def test_dependency_with_a_digest_that_is_none(tmp_path: Path) -> None:
+    """The statement is blamed for it, not the manifest."""
+    tarball = published(tmp_path, Provenance(image=BASE))
+    data = statement_of(tarball)
+    for row in data["predicate"]["buildDefinition"]["resolvedDependencies"]:
+        row["digest"] = ["sha256"]
+    path = write(tmp_path / "another.json", json.dumps(data))
+    with pytest.raises(SourceError, match="is no provenance of ours"):
+        verify(tarball, statement=str(path))
+
+
 def test_statement_of_other_kinds(tmp_path: Path) -> None:
     """Another predicate, another build type, and digests that are no text are refused."""
     good = statement_of(published(tmp_path))
