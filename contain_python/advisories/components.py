@@ -114,19 +114,29 @@ def _component(row: Node) -> Component | None:
         return None
     name, version = row.needed("name"), row.text("version")
     if row.text("cpe").startswith(_CPYTHON_CPE) or text.startswith("pkg:generic/python@"):
-        return _checked(cpython(version or _purl(row).version or ""))
+        return _checked(cpython(version or _version_of(row)))
     if origin == "vendored":
         return _checked(_compiled_in(name, version, text, "vendored"))
     if origin == "bundled":
         return _checked(_compiled_in(name, version, text, "bundled"))
     if not text:
         return None
-    return _checked(_packaged(name, version, _purl(row), origin))
+    return _named(name, version, text, origin)
 
 
-def _purl(row: Node) -> PackageURL:
+def _named(name: str, version: str, text: str, origin: str) -> Component:
     try:
-        return PackageURL.from_string(row.needed("purl"))
+        purl = PackageURL.from_string(text)
+    except ValueError:
+        # What another tool wrote: the rest of its bill can be judged.
+        why = f"{text!r} is no package URL"
+        return Component(name=name, version=version, purl="", origin="other", why_not=why)
+    return _checked(_packaged(name, version, purl, origin))
+
+
+def _version_of(row: Node) -> str:
+    try:
+        return PackageURL.from_string(row.needed("purl")).version or ""
     except ValueError as problem:
         raise row.at("purl").wrong("a package URL") from problem
 

@@ -23,6 +23,8 @@ from contain_python.structure import structure
 
 #: What tells upstream's version from a repacked source's.
 _REPACKED = re.compile(r"[+.~](?:dfsg|ds|repack|really).*")
+#: What a source package may be called here: it begins a line of its own.
+_SOURCE = re.compile(r"[!-~]+")
 _HEAD = "!contain-python tracker 1\t"
 _UNSTABLE = "sid"
 _UNJUDGED = ("", "not yet assigned", "end-of-life")
@@ -67,6 +69,8 @@ def lines_of(tracker: Node) -> bytes:
     releases: set[str] = set()
     rows: list[str] = []
     for source, issues in tracker.entries():
+        if not _SOURCE.fullmatch(source):
+            raise SourceError(f"{tracker.document} has {source!r} as the name of a source package")
         for _, issue in issues.entries():
             releases |= {release for release, _ in issue.at("releases").entries()}
         rows.append(f"{source}\t{json.dumps(issues.value, separators=(',', ':'))}\n")

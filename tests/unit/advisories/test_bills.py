@@ -88,6 +88,15 @@ def test_another_tool_s_bill(tmp_path: Path) -> None:
     assert found["CPython"].judged == "3.13.5"
 
 
+def test_one_malformed_package_url(tmp_path: Path) -> None:
+    """It is told, and the rest of the bill is read."""
+    found = read(
+        tmp_path, bill(component("a", "1", "no purl"), component("b", "2", "pkg:pypi/b@2"))
+    )
+    assert found["a"].why_not == "'no purl' is no package URL"
+    assert found["b"].subject == "pypi:b"
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -97,7 +106,6 @@ def test_another_tool_s_bill(tmp_path: Path) -> None:
         {"bomFormat": "CycloneDX"},
         {"bomFormat": "CycloneDX", "components": 3},
         bill({"purl": "pkg:pypi/a@1"}),
-        bill(component("a", "1", "no purl")),
         bill({"name": "a", "properties": [3]}),
         {"bomFormat": "CycloneDX", "metadata": []},
     ],

@@ -96,6 +96,8 @@ def test_something_else_is_refused() -> None:
     half = {**TRACKER, "half of \ud800": {"CVE-1": issue(sid=RESOLVED)}}
     with pytest.raises(SourceError, match="tracker is malformed"):
         lines_of(node(half))
+    with pytest.raises(SourceError, match="as the name of a source package"):
+        lines_of(node({**TRACKER, "a\nopenssl": {"CVE-1": issue(sid=RESOLVED)}}))
     with pytest.raises(SourceError, match="is not what was made of"):
         assert Tracker(lines=b"<html>", document="debian.lines").releases
 
