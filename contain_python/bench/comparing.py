@@ -82,21 +82,24 @@ def bench(wanted: Wanted, options: commands.Options, console: Console) -> None:
     things: tuple[Start | Program, ...] = (*startup.starts(wanted.imports.split()), *selected)
     with tempfile.TemporaryDirectory(prefix="contain-bench-") as folder:
         place = Path(folder)
-        with console.stage("prepare", 1, 2):
+        with console.stage("prepare", 1, 3):
             inside, refused = _prepared(found, selected, place, console)
         machine = _machine()
-        with console.stage("measure", 2, 2):
+        with console.stage("measure", 2, 3):
             measured = running.measure(
                 found, inside, things, refused, rounds, place, console.progress
             )
-    rows = running.rows(measured, reference, names)
+    machine |= {"load afterwards": _load()}
+    with console.stage("evaluate", 3, 3):
+        rows = running.rows(measured, reference, names)
+        means = running.means(measured, rows, reference, names)
     summary = Summary(
         reference=reference,
         contenders=told,
-        machine=machine | {"load afterwards": _load()},
+        machine=machine,
         rounds=rounds,
         rows=rows,
-        means=running.means(measured, rows, reference, names),
+        means=means,
         failed=tuple(sorted(measured.failed.items())),
     )
     _write(output, summary, measured)
