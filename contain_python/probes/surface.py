@@ -54,9 +54,11 @@ def offered(module: types.ModuleType) -> dict[str, str]:
 def signature(value: object) -> str:
     """Return how something is called, or "" if it is not, or does not tell."""
     try:
-        return ADDRESS.sub("", str(inspect.signature(value)))  # type: ignore[arg-type]
+        told = ADDRESS.sub("", str(inspect.signature(value)))  # type: ignore[arg-type]
     except Exception:  # noqa: BLE001  annotations are evaluated, and may name what is not there
         return ""
+    # A default may be where this interpreter lives (platform.architecture).
+    return told.replace(sys.prefix, "{prefix}")
 
 
 def main() -> None:

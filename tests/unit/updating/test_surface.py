@@ -17,6 +17,7 @@ def test_this_interpreters_surface(tmp_path: Path) -> None:
     assert found["json"]["loads"].startswith("(s, *")
     assert "JSONDecoder" in found["json.decoder"]
     assert "antigravity" not in found
+    assert "executable='{prefix}/bin/" in found["platform"]["architecture"]
     assert drift(found, read_surface(Path(sys.executable), tmp_path)) == drift({}, {})
 
 
