@@ -261,7 +261,7 @@ def show_plan(request: Request, console: Console) -> None:
             f"{library.name} {library.version}" for library in plan.libraries_of(recipe, release)
         ],
         "configure": list(configure.configure_argv(recipe, tree, machine)),
-        "make": list(making.make_argv(request.jobs)),
+        "make": list(making.make_argv(recipe, request.jobs)),
         "prefix": recipe.build.prefix,
         "workspace": str(request.workspace.root),
         "dist": str(request.workspace.dist),

@@ -219,7 +219,7 @@ class BuildInputs:
         profile = self.profile.sha256 if self.profile else "none"
         return {
             "code": code_of(make, making, train, bolting),
-            "make line": making.make_argv(0),
+            "make line": making.make_argv(self.request.recipe, 0),
             "optional modules": self.request.recipe.modules.optional,
             "profile": profile if self.request.wants_profile else "not wanted",
         }

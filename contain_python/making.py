@@ -36,28 +36,29 @@ Programs/_bootstrap_python.o Programs/_freeze_module.o: override CFLAGS_NODIST +
 """
 
 
-def make_argv(jobs: int) -> tuple[str, ...]:
+def make_argv(recipe: Recipe, jobs: int) -> tuple[str, ...]:
     """Return the make line that compiles."""
-    # -pie belongs to the executable's link alone: BLDSHARED shares every other variable.
-    options = (f"-j{jobs}", "LINKCC=$(PURIFY) $(CC) -pie", "ARFLAGS=rcsD")
+    # It belongs to the executable's link alone: BLDSHARED shares every other variable.
+    position = "-pie" if recipe.tuning.pie else "-no-pie"
+    options = (f"-j{jobs}", f"LINKCC=$(PURIFY) $(CC) {position}", "ARFLAGS=rcsD")
     return ("make", *_UNWANTED, *options, f"MAKE=make {' '.join(_UNWANTED)}")
 
 
-def train_argv(jobs: int, generate: str) -> tuple[str, ...]:
+def train_argv(recipe: Recipe, jobs: int, generate: str) -> tuple[str, ...]:
     """Return the make line that trains; `generate` are configure's flags for instrumenting."""
     # Code is instrumented before LTO sees it, so this pass does without: its counters are the
     # same and it takes half the time.
-    return (*make_argv(jobs), f"PGO_PROF_GEN_FLAG={generate} -fno-lto", "profile-run-stamp")
+    return (*make_argv(recipe, jobs), f"PGO_PROF_GEN_FLAG={generate} -fno-lto", "profile-run-stamp")
 
 
-def train_again_argv(jobs: int) -> tuple[str, ...]:
+def train_again_argv(recipe: Recipe, jobs: int) -> tuple[str, ...]:
     """Return the make line that runs the training task with what is built."""
-    return (*make_argv(jobs), "contain-python-train")
+    return (*make_argv(recipe, jobs), "contain-python-train")
 
 
-def clean_argv(jobs: int) -> tuple[str, ...]:
+def clean_argv(recipe: Recipe, jobs: int) -> tuple[str, ...]:
     """Return the make line that removes what was built, but not the counters."""
-    return (*make_argv(jobs), "clean-retain-profile")
+    return (*make_argv(recipe, jobs), "clean-retain-profile")
 
 
 def instrumenting_flags(makefile: str) -> str:

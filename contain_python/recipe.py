@@ -72,6 +72,7 @@ class Tuning:
     threading: Literal["gil", "free"] = "gil"
     jit: Literal["no", "yes", "yes-off"] = "no"
     bolt: str = ""
+    pie: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

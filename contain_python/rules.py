@@ -109,7 +109,8 @@ class Rules:
     that may be absent, each with its submodules; `promised` names more that must be present than
     the interpreter's own list and the files on the disk show; `processor` is the x86 level that the
     loader must ask for ("x86-64-v3"; "" for none); `exports` are patterns of the symbols that the
-    interpreter may offer to what it loads (() for any). pip and headers that are there work or fail
+    interpreter may offer to what it loads (() for any); `pie` is whether it must be position
+    independent. pip and headers that are there work or fail
     the check even where they are not promised.
     """
 
@@ -125,6 +126,7 @@ class Rules:
     processor: str = ""
     bytecode_required: bool = False
     exports: tuple[str, ...] = ()
+    pie: bool = True
 
     def permits(self, soname: str) -> bool:
         """Return whether an ELF file may need this soname from the distribution."""
@@ -174,6 +176,7 @@ def rules_for(
         processor=recipe.tuning.cpu,
         bytecode_required=True,
         exports=OWN_SYMBOLS if bundled else (),
+        pie=recipe.tuning.pie,
     )
 
 

@@ -77,9 +77,12 @@ def needs(recipe: Recipe, release: Release, extra: Sequence[Extra] = ()) -> tupl
     cc, cxx = recipe.compiler.cc, recipe.compiler.cxx
     if targets.is_gcc_with_sysroot(recipe):
         cc, cxx = "gcc", "g++"
+    compiler = _compiler_need(cc, "the recipe's C compiler")
+    another = _compiler_need(cxx, "the recipe's C++ compiler")
     return (
-        _compiler_need(cc, "the recipe's C compiler"),
-        _compiler_need(cxx, "the recipe's C++ compiler"),
+        compiler,
+        # zig is both.
+        *((another,) if another.command != compiler.command else ()),
         *_tuning_needs(recipe),
         *_bundling_needs(recipe),
         *(_tool_need(entry) for entry in tools),

@@ -52,7 +52,7 @@ def check(subject: Subject, rules: Rules) -> CheckResult:
         findings += _loader(file, rules)
         findings += _glibc(file, rules)
         findings += _memory(file)
-        findings += _linking(file)
+        findings += _linking(file, rules)
         findings += _cet(file, rules)
         findings += _machine(file, interpreter)
         findings += _symbols(file)
@@ -210,14 +210,14 @@ def _memory(file: _File) -> Iterator[Finding]:
         )
 
 
-def _linking(file: _File) -> Iterator[Finding]:
+def _linking(file: _File, rules: Rules) -> Iterator[Finding]:
     facts = file.facts
-    if facts.kind == "executable" and not facts.is_pie:
+    if facts.kind == "executable" and rules.pie and not facts.is_pie:
         yield _make.error(
             file.where,
             "is not position independent (PIE)",
             why="its code is always at the same address, which attacks rely on",
-            remedy=_BUILD_AGAIN + ": -fPIE and -pie",
+            remedy=_BUILD_AGAIN + ": -fPIE and -pie, or say tuning.pie = false",
         )
     if facts.relro != "full":
         yield _make.error(

@@ -79,7 +79,8 @@ def _variables(recipe: Recipe, tree: SourceTree, machine: str) -> tuple[str, ...
     architecture = machine.split("-", maxsplit=1)[0]
     # 3.11's setup.py puts these flags behind -fPIC, where -fPIE would undo it for the extensions.
     shared = recipe.build.libpython == "both" or tree.release.parsed < Version("3.12")
-    position = "-fPIC" if shared else "-fPIE"
+    alone = "-fPIE" if recipe.tuning.pie else "-fno-pie"
+    position = "-fPIC" if shared else alone
     # Where it was built must reach no debug information; LTO writes its own when it links.
     neutral: tuple[str, ...] = (
         "-gno-record-gcc-switches",

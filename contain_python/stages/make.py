@@ -51,7 +51,7 @@ def make(  # noqa: PLR0913  the stage's inputs and its two listeners
     Raises CompileError, also where the compiler accepts the profile only half; ToolchainError if a
     promised module is missing.
     """
-    command = make_argv(jobs)
+    command = make_argv(recipe, jobs)
     passes = Passes("lto" if "lto" in recipe.build.optimize else "plain")
     refused: list[str] = []
 

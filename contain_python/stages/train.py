@@ -56,14 +56,14 @@ def train(  # noqa: PLR0913  the stage's inputs and its two listeners
     def run(command: tuple[str, ...]) -> None:
         process.run(command, cwd=root, log=log, environment=environment, on_line=watch)
 
-    run(train_argv(jobs, instrumenting_flags(makefile)))
+    run(train_argv(recipe, jobs, instrumenting_flags(makefile)))
     if recipe.tuning.bolt:
         # What BOLT counts are the branches of the very executable that it will reorder.
-        run(make_argv(jobs))
+        run(make_argv(recipe, jobs))
         bolting.instrument(recipe, root, log)
-        run(train_again_argv(jobs))
+        run(train_again_argv(recipe, jobs))
         bolting.collect(recipe, root, log)
-        run(clean_argv(jobs))
+        run(clean_argv(recipe, jobs))
     profile = profiles.record(root, key, store)
     profiles.remove(root)
     end(root)

@@ -22,7 +22,7 @@ from contain_python.making import (
     was_begun,
 )
 from contain_python.model import ConfiguredTree
-from contain_python.recipe import Compiler, Modules, Recipe
+from contain_python.recipe import Compiler, Modules, Recipe, Tuning
 
 CACHING = Recipe(compiler=Compiler(ccache=True))
 
@@ -39,25 +39,27 @@ def a_tree(root: Path) -> ConfiguredTree:
 
 def test_make_line() -> None:
     """The executable is position-independent, archives have no times, jobs are as asked."""
-    words = make_argv(3)
+    words = make_argv(Recipe(), 3)
     assert words[0] == "make"
     assert "-j3" in words
     assert "ARFLAGS=rcsD" in words
     assert "LINKCC=$(PURIFY) $(CC) -pie" in words
     assert not [word for word in words if "PGO" in word or "profile" in word]
+    fixed = make_argv(Recipe(tuning=Tuning(pie=False)), 3)
+    assert "LINKCC=$(PURIFY) $(CC) -no-pie" in fixed
 
 
 def test_training_line() -> None:
     """Training is upstream's own, up to its stamp, instrumented as configure says, without LTO."""
-    words = train_argv(3, "-fprofile-generate -x")
-    assert words[: len(make_argv(3))] == make_argv(3)
+    words = train_argv(Recipe(), 3, "-fprofile-generate -x")
+    assert words[: len(make_argv(Recipe(), 3))] == make_argv(Recipe(), 3)
     assert words[-2:] == (
         "PGO_PROF_GEN_FLAG=-fprofile-generate -x -fno-lto",
         "profile-run-stamp",
     )
 
 
-@pytest.mark.parametrize("line", [make_argv(2), train_argv(2, "-g")])
+@pytest.mark.parametrize("line", [make_argv(Recipe(), 2), train_argv(Recipe(), 2, "-g")])
 def test_test_program_is_not_built(tmp_path: Path, line: tuple[str, ...]) -> None:
     """Programs/_testembed is not linked, by the make that is called nor by those that it calls."""
     write(

@@ -68,6 +68,13 @@ def test_every_finding_tells_why_and_what_to_do(bare: Subject) -> None:
     assert all(finding.why and finding.remedy for finding in findings)
 
 
+def test_fixed_address_on_purpose(bare: Subject) -> None:
+    """Where the recipe says so an executable may lie at one address, whatever else is asked."""
+    compile_c(bare.root / "bin" / "tool", "-no-pie", "-Wl,-z,now")
+    assert ("bin/tool", "is not position independent (PIE)") in errors(bare)
+    assert errors(bare, replace(RULES, pie=False)) == []
+
+
 def test_writable_code_and_text_relocations(bare: Subject) -> None:
     """Code that can be written, or must be to load, is refused."""
     start = "int data = 1; void _start(void) { data = 2; }"
