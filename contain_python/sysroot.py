@@ -92,11 +92,13 @@ def _fill(root: Path, final: Path, target: Target) -> None:
     for name in _BEGIN_AND_END:
         shutil.copyfile(_of_gcc(name), libraries / name)
     shutil.copyfile(libraries / "crt1.o", libraries / "Scrt1.o")
-    (loader,) = (name for name in made if name.startswith("ld-linux"))
+    sonames = {name.partition(".so.")[0]: name for name in made if ".so." in name}
     for part in _PARTS:
-        (soname,) = (name for name in made if name.startswith(f"lib{part}.so."))
-        (libraries / f"lib{part}.so").symlink_to(soname)
-    script = f"GROUP ( libc.so.6 libc_nonshared.a AS_NEEDED ( {loader} ) )\n"
+        (libraries / f"lib{part}.so").symlink_to(sonames[f"lib{part}"])
+    # A newer glibc has these parts in libc.so.6, and who links with it relies on that.
+    loader = Path(target.loader).name
+    parts = " ".join((loader, *(sonames[f"lib{part}"] for part in _PARTS if part != "m")))
+    script = f"GROUP ( libc.so.6 libc_nonshared.a AS_NEEDED ( {parts} ) )\n"
     write_whole(libraries / "libc.so", script)
     for program in ("gcc", "g++"):
         _wrap(root / "bin", program, final, target)

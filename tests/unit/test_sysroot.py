@@ -81,6 +81,23 @@ def test_nothing_newer_is_needed(cache: Path, tmp_path: Path) -> None:
     assert facts.fortified
 
 
+def test_libraries_before_what_needs_them(cache: Path, tmp_path: Path) -> None:
+    """As with a newer glibc threads and dlopen() are there, wherever -ldl and -lpthread stand."""
+    assert sysroot.provide(a_recipe(), cache)
+    gcc = f"{TARGET}-gcc"
+    inner = "#include <dlfcn.h>\nint open_it(void) { return dlopen(0, RTLD_NOW) != 0; }\n"
+    write(tmp_path / "inner.c", inner)
+    write(tmp_path / "outer.c", "int open_it(void);\nint main(void) { return !open_it(); }\n")
+    commands = (
+        [gcc, "-c", "inner.c"],
+        ["ar", "rcs", "libinner.a", "inner.o"],
+        [gcc, "-Wl,--as-needed", "outer.c", "-o", "outer", "-ldl", "-L.", "-linner"],
+        ["./outer"],
+    )
+    for command in commands:
+        subprocess.run(command, check=True, cwd=tmp_path)
+
+
 def test_no_path_of_it_is_left(cache: Path, tmp_path: Path) -> None:
     """Where the headers lay is in no debug information: the same elsewhere, bit for bit."""
     (tmp_path / "one").mkdir()
