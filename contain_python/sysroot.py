@@ -36,6 +36,7 @@ def provide(recipe: Recipe, cache: Path) -> Path | None:
     target = targets.target_of(recipe)
     if not (target and targets.is_gcc_with_sysroot(recipe)):
         return None
+    _refuse_old_gcc(target)
     key = _key(target)
     folder = place_of(cache)
     root = folder / f"{target.name}-{short(key)}"
@@ -48,6 +49,19 @@ def provide(recipe: Recipe, cache: Path) -> Path | None:
     if here not in before.split(os.pathsep):
         os.environ["PATH"] = f"{before}{os.pathsep}{here}"
     return root
+
+
+def _refuse_old_gcc(target: Target) -> None:
+    flags = targets.INDIRECT[target.architecture]
+    try:
+        process.output(["gcc", *flags, "-E", "-x", "c", os.devnull], error=ToolchainError)
+    except ToolchainError as problem:
+        raise ToolchainError(
+            f"this machine's gcc cannot compile for {target.name}",
+            expected=f"gcc 12 or later, which knows {' '.join(flags)}",
+            found=problem.found,
+            remedy="install a newer gcc, or let zig compile: --set compiler.cc=zig",
+        ) from problem
 
 
 def place_of(cache: Path) -> Path:

@@ -66,7 +66,7 @@ BAUD = "".join(
 
 #: gcc would let the linker copy variables out of the C library (environ). Which of them are one in
 #: glibc (environ and __environ), zig's library of symbols does not tell: the copy would stay empty.
-_INDIRECT = {"x86_64": ("-mno-direct-extern-access",), "aarch64": ()}
+INDIRECT = {"x86_64": ("-mno-direct-extern-access",), "aarch64": ()}
 
 #: Functions that musl has since 1.2.5.
 _NEW_IN_MUSL = ("preadv2", "pwritev2")
@@ -226,7 +226,7 @@ def cflags(recipe: Recipe, workspace: Path) -> tuple[str, ...]:
     """Return the compiler's flags that a target asks for."""
     target = target_of(recipe)
     if target and target.glibc:
-        return (f"-I{workspace / _HEADERS}",) if is_zig(recipe) else _INDIRECT[target.architecture]
+        return (f"-I{workspace / _HEADERS}",) if is_zig(recipe) else INDIRECT[target.architecture]
     # musl gives a thread 128 kB of stack; CPython 3.14 cannot ask it how much, and assumes 4 MB.
     # These are glibc's 8 MB: reserved, and taken only as far as they are used.
     return ("-DTHREAD_STACK_SIZE=0x800000",) if target else ()

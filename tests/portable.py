@@ -14,6 +14,7 @@ import pty
 import socket
 import sqlite3
 import ssl
+import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -260,6 +261,16 @@ def recurses() -> str:
     return f"{ended[0]} calls, {ended[1]} through C"
 
 
+def sees_variables() -> str:
+    """What it is started with is there, and so is the C library's idea of the time zone."""
+    asked = "import os, time; print(os.environ['LITTLE'], *time.tzname)"
+    given = {"LITTLE": "seen", "TZ": "AAA-1BBB"}
+    words = [sys.executable, "-I", "-c", asked]
+    told = subprocess.run(words, env=given, check=True, capture_output=True, text=True).stdout
+    assert told == "seen AAA BBB\n", told
+    return told.strip()
+
+
 def identifies() -> str:
     """libuuid makes identifiers."""
     assert uuid.uuid1().version == 1
@@ -283,6 +294,7 @@ def main(folder: Path) -> None:
         ("terminals", sets_speeds),
         ("recursion", recurses),
         ("uuid", identifies),
+        ("variables", sees_variables),
     ):
         print(f"{name}: {act()}", flush=True)
     print("ALL OF IT WORKS")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from contain_python.errors import CheckError
 from contain_python.findings import Maker, counted
 from contain_python.model import CheckResult, Finding
-from contain_python.probe import Outcome, answer, run_probe
+from contain_python.probe import Outcome, answer, attempt, run_probe
 from contain_python.rules import Rules
 from contain_python.subject import Subject
 
@@ -80,13 +80,34 @@ class Imported:
 def check(subject: Subject, rules: Rules) -> CheckResult:
     """Import every promised module of the standard library in the Python under test."""
     options = ("-I", "-S", "-B")
-    return examine(
+    result = examine(
         subject,
         rules,
         lambda name, argument: run_probe(
             subject.executable, name, argument, cwd=subject.root, options=options
         ),
     )
+    return replace(result, findings=(*result.findings, *_variables(subject)))
+
+
+def _variables(subject: Subject) -> Iterator[Finding]:
+    """See that the interpreter and the C library have the same variables: environ, tzname.
+
+    Linked with a library that does not tell their other names (__environ), each has its own.
+    """
+    asked = "import os, time; print(os.environ.get('CONTAIN_PYTHON'), *time.tzname)"
+    told = attempt(
+        [subject.executable, "-I", "-B", "-c", asked],
+        cwd=subject.root,
+        environment={"CONTAIN_PYTHON": "seen", "TZ": "AAA-1BBB"},
+    )
+    if told.succeeded and told.stdout.strip() != "seen AAA BBB":
+        yield _make.error(
+            subject.relative(subject.executable),
+            f"does not see its environment and its time zone: {told.stdout.strip()}",
+            why="programs are configured by variables, and start others with them",
+            remedy="it was linked with another C library than it runs with: build it again",
+        )
 
 
 def examine(

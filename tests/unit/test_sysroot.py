@@ -127,6 +127,31 @@ def test_nothing_for_other_recipes(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_gcc_that_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gcc that would copy variables out of the C library is told, before anything is made."""
+    write(tmp_path / "bin/gcc", "#!/bin/sh\necho unrecognized >&2\nexit 1\n", mode=0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    with pytest.raises(ToolchainError, match="cannot compile for") as caught:
+        sysroot.provide(a_recipe(), tmp_path / "cache")
+    assert "gcc 12" in caught.value.expected
+    assert "compiler.cc=zig" in caught.value.remedy
+    assert not (tmp_path / "cache").exists()
+
+
+def test_variables_are_the_c_librarys(cache: Path, tmp_path: Path) -> None:
+    """environ is the one that the C library fills in, and not a copy that stays empty."""
+    recipe = a_recipe()
+    assert sysroot.provide(recipe, cache)
+    source = write(
+        tmp_path / "source.c",
+        "extern char **environ;\nint main(void) { return !(environ && *environ); }\n",
+    )
+    words = [f"{TARGET}-gcc", "-O2", "-fPIE", *targets.cflags(recipe, tmp_path), str(source)]
+    subprocess.run([*words, "-pie", "-o", str(tmp_path / "program")], check=True)
+    told = subprocess.run([tmp_path / "program"], env={"LITTLE": "seen"}, check=False)
+    assert told.returncode == 0
+
+
 def test_gcc_without_a_c_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A gcc that has no crti.o is told, with what to do; nothing is left behind."""
     write(tmp_path / "bin/gcc", "#!/bin/sh\necho crti.o\n", mode=0o755)

@@ -40,6 +40,15 @@ def test_small_python(pristine: Subject, absent: tuple[str, ...]) -> None:
     assert "missing" in note.what
 
 
+def test_environment_that_is_not_seen(python: Subject, absent: tuple[str, ...]) -> None:
+    """An interpreter whose environ is not the C library's sees none of its variables."""
+    forgetful = "import os\nos.environ.pop('CONTAIN_PYTHON', 0)\n"
+    (python.stdlib / "sitecustomize.py").write_text(forgetful, encoding="utf-8")
+    found = errors(check(python, Rules(not_promised=absent)))
+    (told,) = found.values()
+    assert told == "does not see its environment and its time zone: None AAA BBB"
+
+
 def test_damaged_python(python: Subject, absent: tuple[str, ...]) -> None:
     """Missing, broken, exiting and crashing modules are each told by name; the rest is judged."""
     library = python.stdlib
