@@ -194,7 +194,7 @@ def sets_speeds() -> str:
     child, terminal = pty.fork()
     if child == 0:
         os.environ["TERM"] = "xterm"
-        print(f"\n{_speeds()}")
+        print(f"\n{_speeds()}", flush=True)
         os._exit(0)
     told = _until(terminal, b" speeds").decode()
     os.waitpid(child, 0)
