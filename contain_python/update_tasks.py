@@ -55,7 +55,7 @@ OFFERS = (
             " provenance tell it",
             "trust-config": "Sigstore's trust configuration (JSON), in place of its public one",
             "offline": "no network: the mirrors' directories, the cache, and what was fetched last",
-            "dry-run": "verify, and write nothing",
+            "dry-run": "verify, and leave releases.lock as it is; the source goes into the cache",
         },
     ),
     Offer(

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from debian.debian_support import Version as DebianVersion
 
-from contain_python import apt_indexes
+from contain_python import apt_indexes, distribution
 from contain_python.apt_indexes import Source, Suite
+from contain_python.apt_suites import SUITES
 from contain_python.documents import Note, Shelf
 from contain_python.errors import ContainError
 
@@ -15,13 +16,22 @@ from contain_python.errors import ContainError
 _CODENAMES = ("bookworm", "trixie", "forky", "sid", "bullseye")
 
 
+def _releases() -> Iterator[tuple[str, str]]:
+    """Yield Debian's releases, and this machine's own where it is of another distribution."""
+    yield from ((codename, "debian") for codename in _CODENAMES)
+    system = distribution.os_release()
+    own, codename = system.get("ID", ""), system.get("VERSION_CODENAME", "")
+    if own in SUITES and own != "debian" and codename:
+        yield codename, own
+
+
 def archived(
     packages: set[str], shelf: Shelf, note: Note, *, offline: bool
 ) -> Iterator[tuple[Suite, Source]]:
     """Yield some source packages of each suite that has them; one that cannot be read is noted."""
     trusted = apt_indexes.keyrings()
-    for codename in _CODENAMES:
-        for base, name in apt_indexes.bases_and_suites(codename):
+    for codename, named in _releases():
+        for base, name in apt_indexes.bases_and_suites(codename, named):
             try:
                 suite = apt_indexes.suite(base, name, shelf, trusted, shelf.now, offline=offline)
                 if suite is None:

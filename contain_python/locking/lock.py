@@ -96,7 +96,7 @@ def lock(wanted: Wanted, console: Console, now: dt.datetime) -> tuple[Release, .
         with console.stage(f"lock {version}", number + 1, len(chosen)):
             locked.append(_locked(version, before, work))
     if wanted.dry_run:
-        console.note("nothing is written: --dry-run")
+        console.note("releases.lock stays as it is: --dry-run")
         return tuple(locked)
     changed = change_lock(work.path, lambda lock: _after(lock, locked, news))
     console.say(f"{work.path} " + ("is written" if changed else "stays as it is"))
