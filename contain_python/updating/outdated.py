@@ -11,7 +11,7 @@ from pathlib import Path
 from contain_python import apt_indexes
 from contain_python.advisories.sources import cpython_advisories
 from contain_python.apt_suites import SUITES
-from contain_python.available import CYCLE, DOWNLOADS, read_news
+from contain_python.available import CYCLE, DOWNLOADS, News, read_news
 from contain_python.bundled.table import read_libraries
 from contain_python.console import Console
 from contain_python.documents import Document, Shelf
@@ -99,9 +99,21 @@ def outdated(wanted: Wanted, console: Console, now: dt.datetime) -> int:
     return status
 
 
+def _news(look: _Look) -> News:
+    """Return python.org's news; where they are malformed and none are kept, the rest is told."""
+    note = look.console.note
+    try:
+        return read_news(look.shelf, look.recipe.updates.feeds, offline=look.offline, note=note)
+    except SourceError as problem:
+        if look.offline:
+            raise
+        note(f"{problem.what}: {problem.found}")
+        return News()
+
+
 def _releases(look: _Look) -> Iterator[Update]:
     note = look.console.note
-    news = read_news(look.shelf, look.recipe.updates.feeds, offline=look.offline, note=note)
+    news = _news(look)
     there = {document.name for document in news.documents}
     for name, what in ((DOWNLOADS, "releases"), (CYCLE, "ends of series")):
         if name not in there:

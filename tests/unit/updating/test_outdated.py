@@ -144,6 +144,22 @@ def test_package_of_security(
     assert f"signed by {world.key.public.fingerprint.upper()}" in world.notes
 
 
+def test_page_in_place_of_the_news(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where python.org's answer is none, what is due of the rest is told all the same."""
+    world.files["/d"] = b"<html>"
+    with pytest.raises(SourceError, match="not everything could be looked up"):
+        world.look(capsys)
+    world.suite("bookworm-security")
+    an_artifact(
+        world.root / "dist",
+        {},
+        distribution={"id": "debian", "version": "12", "codename": "bookworm"},
+        libraries=[{"soname": "libssl.so.3", "package": "libssl3=3.0.19-1"}],
+    )
+    assert world.look(capsys) == 11
+    assert "is not JSON" in world.notes
+
+
 def test_end_of_life_wins(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     """A series that ends is 12, whatever else there is."""
     world.tell("3.13.18", "2026-01-01", end_of_life="2026-12")
