@@ -76,6 +76,7 @@ def _key(target: Target) -> str:
             "zig": process.output(["zig", "version"], error=ToolchainError).strip(),
             "compiler": [sha256(_of_gcc(name)) for name in _BEGIN_AND_END],
             "code": code_of(sys.modules[__name__]),
+            "speeds": targets.BAUD,
         }
     )
 
