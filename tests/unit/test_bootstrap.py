@@ -247,6 +247,20 @@ def test_failed_first_run_leaves_nothing(checkout: Checkout) -> None:
     assert not (checkout.root / ".venv").exists()
 
 
+def test_why_pip_cannot_be_had_is_shown(checkout: Checkout) -> None:
+    """What stops ensurepip is told in its own words: here no file may grow beyond 100 kB."""
+    checkout.python()
+    command = f'ulimit -f 200; exec /bin/sh "{checkout.root}/bootstrap" greet'
+    done = subprocess.run(
+        ["/bin/sh", "-c", command],
+        env=checkout.environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 4
+    assert "failed: making .venv with Python" in done.stderr
+    assert "OSError: [Errno 27] File too large" in done.stderr
+    assert not (checkout.root / ".venv").exists()
+
+
 def test_interrupt_leaves_no_half_made_environment(checkout: Checkout) -> None:
     """Ctrl-C while .venv is being made removes it, and gives back the one it was to replace."""
     real = checkout.python()
