@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from contain_python import (
     bolting,
+    builtin,
     compilers,
     crossing,
     hardening,
@@ -209,10 +210,11 @@ class BuildInputs:
 
     def _configure(self) -> Inputs:
         return {
-            "code": code_of(configure, tuning, hardening, targets, crossing),
+            "code": code_of(configure, tuning, hardening, targets, crossing, builtin),
             "compiler": self.compiler,
             "packages": self.packages,
             "configure line": self.configure_line,
+            "built in": builtin.wanted(self.request.recipe, self.request.release),
         }
 
     def _make(self) -> Inputs:

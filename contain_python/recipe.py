@@ -77,9 +77,10 @@ class Tuning:
 
 @dataclass(frozen=True, kw_only=True)
 class Modules:
-    """`[modules]`: stdlib extension modules left out on purpose, or allowed to be missing."""
+    """`[modules]`: stdlib extension modules left out on purpose, built in, or let be missing."""
 
     disabled: tuple[str, ...] = ()
+    builtin: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
 
 

@@ -194,12 +194,19 @@ def parse_lock(data: dict[str, object], where: str) -> Lock:
     _check_day(content.as_of, f"{where}.as_of")
     for name, series in content.series.items():
         _check_series(name, series, where)
-    seen: set[Version] = set()
+    seen: dict[str, str] = {}
     for index, entry in enumerate(content.release):
         _check_entry(entry, f"{where}.release[{index}]")
-        if Version(entry.version) in seen:
+        if entry.version in seen.values():
             raise RecipeError(f"{where} locks {entry.version} twice", remedy="remove one")
-        seen.add(Version(entry.version))
+        if other := seen.get(entry.sha256):
+            raise RecipeError(
+                f"{where} has one SHA-256 for two releases",
+                expected="a hash that is the release's own",
+                found=f"{entry.version} and {other}: {entry.sha256}",
+                remedy="take the wrong one out, and let invoke lock find out its hash",
+            )
+        seen[entry.sha256] = entry.version
     releases = tuple(Release(**vars(entry)) for entry in content.release)
     return Lock(as_of=content.as_of, series=content.series, releases=releases)
 

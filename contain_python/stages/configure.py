@@ -8,7 +8,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from contain_python import crossing, process, targets, tuning
+from contain_python import builtin, crossing, process, targets, tuning
 from contain_python.bundled import plan
 from contain_python.compilers import compiler_identity
 from contain_python.errors import ToolchainError
@@ -128,6 +128,7 @@ def configure(
     machine = target_machine(recipe)
     command = configure_argv(recipe, tree, machine)
     targets.write_tools(recipe, workspace.root)
+    builtin.write_setup(recipe, tree.release, tree.root)
     states: dict[str, str] = {}
     lines = 0
 

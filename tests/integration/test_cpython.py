@@ -78,6 +78,19 @@ def test_runtime_has_nothing_of_the_builder(runtime: Path) -> None:
         assert not (runtime / "lib/python3.13" / name).exists()
 
 
+def test_what_the_recipe_builds_in_is_inside(runtime: Path) -> None:
+    """Those modules are the interpreter's own, and the others lie beside it as files."""
+    code = "import json, sys; print(json.dumps(sys.builtin_module_names))"
+    inside = set(json.loads(run(runtime / "bin/python3", "-c", code)))
+    files = {
+        path.name.partition(".")[0]
+        for path in (runtime / "lib/python3.13/lib-dynload").glob("*.so")
+    }
+    assert inside >= {"math", "select", "_datetime", "_json", "_socket"}
+    assert files >= {"_ssl", "_decimal", "_sqlite3", "unicodedata"}
+    assert not inside & files
+
+
 def test_manifest_lists_every_file(dist: Path) -> None:
     """Every member of a tarball stands in its manifest with its hash and size."""
     rows = manifest(dist, "runtime")["files"]

@@ -103,7 +103,7 @@ def test_two_at_once_lose_nothing(tmp_path: Path) -> None:
         ("as_of = ", "is not valid TOML"),
         (TEXT.replace("2026-01-02", "2026", 1), "malformed"),
         (TWICE, "twice"),
-        (TEXT.replace("0" * 64, "xyz"), "64 lower-case"),
+        (TEXT.replace(a_release().sha256, "xyz"), "64 lower-case"),
         (TEXT.replace('"unverified"', '"trusted"'), "verified"),
     ],
 )

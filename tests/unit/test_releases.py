@@ -181,6 +181,13 @@ def test_duplicate() -> None:
     assert "locks 3.13.15 twice" in refusal(data(entry("3.13.15"), entry("3.13.15", size=2)))
 
 
+def test_one_hash_for_two_releases() -> None:
+    """A hash that was copied to another release is refused: one of the two is wrong."""
+    first = entry("3.13.15")
+    told = refusal(data(first, entry("3.13.5", sha256=first["sha256"])))
+    assert "one SHA-256 for two releases" in told
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

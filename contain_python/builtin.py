@@ -1,0 +1,42 @@
+"""Extension modules of the standard library that are built into the interpreter.
+
+What is inside is there at once, while a file of its own must be found, mapped and relocated; and
+LTO sees it together with the interpreter. Source: the comments in CPython's Modules/Setup.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from contain_python.files import write_whole
+from contain_python.model import Release
+from contain_python.recipe import Recipe
+
+#: The first CPython whose configure lists the modules in a file that makesetup reads.
+SINCE = (3, 12)
+
+#: A module's line, but for the condition before it: `@MODULE_MATH_TRUE@math mathmodule.c`.
+_LINE = re.compile(r"@MODULE_\w+_TRUE@(?P<line>(?P<name>\w+) .*)")
+
+
+def wanted(recipe: Recipe, release: Release) -> tuple[str, ...]:
+    """Return the names of the modules to be built in; none where all of them are."""
+    if recipe.build.linkage == "bundled" or release.parsed.release[:2] < SINCE:
+        return ()
+    return tuple(name for name in recipe.modules.builtin if name not in recipe.modules.disabled)
+
+
+def write_setup(recipe: Recipe, release: Release, root: Path) -> None:
+    """Write Modules/Setup.local, whose rules come before CPython's own.
+
+    A name that this release does not have is no error: modules come and go.
+    """
+    if release.parsed.release[:2] < SINCE:
+        return
+    names = wanted(recipe, release)
+    listed = (root / "Modules/Setup.stdlib.in").read_text(encoding="utf-8").splitlines()
+    lines = [
+        match["line"] for match in map(_LINE.match, listed) if match and match["name"] in names
+    ]
+    write_whole(root / "Modules/Setup.local", "\n".join(("*static*", *lines, "")))
