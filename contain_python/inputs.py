@@ -118,8 +118,14 @@ class BuildInputs:
             tuple(patch.sha256 for patch in self.patches),
             self.compiler,
             self.machine,
-            self.configure_line,
+            (*self.configure_line, *self._builtin),
         )
+
+    @functools.cached_property
+    def _builtin(self) -> tuple[str, ...]:
+        """Return the word that names the modules that are built in, which shapes their code."""
+        names = sorted(set(builtin.wanted(self.request.recipe, self.request.release)))
+        return (f"builtin={','.join(names)}",) if names else ()
 
     @functools.cached_property
     def compiler(self) -> str:
@@ -214,7 +220,7 @@ class BuildInputs:
             "compiler": self.compiler,
             "packages": self.packages,
             "configure line": self.configure_line,
-            "built in": builtin.wanted(self.request.recipe, self.request.release),
+            "built in": self._builtin,
         }
 
     def _make(self) -> Inputs:

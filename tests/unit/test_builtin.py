@@ -54,6 +54,7 @@ def test_bundled_has_all_of_them_inside_anyway(source: Path) -> None:
     """There configure does it."""
     recipe = replace(RECIPE, build=Build(linkage="bundled"))
     assert setup_local(recipe, "3.14.7", source) == "*static*\n"
+    assert builtin.wanted(recipe, a_release("3.14.7")) == ()
 
 
 def test_old_release(source: Path) -> None:

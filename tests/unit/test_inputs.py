@@ -9,7 +9,7 @@ from values import a_release, a_workspace, write
 
 from contain_python.inputs import KEPT, BuildInputs
 from contain_python.model import Profile, ProfileKey
-from contain_python.recipe import Build, Compiler, Pack, Recipe, Rule
+from contain_python.recipe import Build, Compiler, Modules, Pack, Recipe, Rule
 from contain_python.request import Request
 
 
@@ -84,6 +84,16 @@ def test_profile_redoes_make_alone(tmp_path: Path) -> None:
         assert (one.prefix_key() == two.prefix_key()) == expected
         whatever = [one.prefix_key(whatever_profile=True), two.prefix_key(whatever_profile=True)]
         assert whatever[0] == whatever[1]
+
+
+def test_what_is_built_in_is_in_the_key_of_a_profile(tmp_path: Path) -> None:
+    """Whatever its order."""
+
+    def flags(*names: str) -> tuple[str, ...]:
+        recipe = Recipe(modules=Modules(builtin=names))
+        return BuildInputs(a_request(tmp_path, recipe)).profile_key.flags
+
+    assert flags("math", "_json") == (*flags(), "builtin=_json,math") == flags("_json", "math")
 
 
 def test_key_of_the_prefix_names_no_place(tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_key_of_a_build() -> None:
     )
     assert key == ProfileKey(
         version="3.13.15",
-        source="0" * 64,
+        source=a_release().sha256,
         patches=("2" * 64,),
         compiler="gcc 12",
         machine="x86_64-linux-gnu",
