@@ -1,7 +1,7 @@
 """Systems that a Python can be built for on another: their names, and what compiles for them.
 
-The compiler is this machine's gcc for an old glibc of this processor, and zig's clang for the rest;
-zig brings the headers and the symbols of every glibc and of musl.
+The compiler is this machine's gcc for this processor, and zig's clang for others; zig brings the
+headers and the symbols of every glibc and of musl.
 """
 
 from __future__ import annotations
@@ -64,12 +64,13 @@ BAUD = "".join(
     f"#define {name} __{name}\n" for name in (*(f"B{speed}" for speed in _SPEEDS), "EXTA", "EXTB")
 )
 
-#: gcc would let the linker copy variables out of the C library (environ). Which of them are one in
-#: glibc (environ and __environ), zig's library of symbols does not tell: the copy would stay empty.
+#: gcc would let the linker copy variables out of the C library (environ). Which of them are one
+#: (environ and __environ), zig's library of symbols does not tell: with glibc the copy would stay
+#: empty, and with musl all are one there, environ and timezone too.
 INDIRECT = {"x86_64": ("-mno-direct-extern-access",), "aarch64": ()}
 
 #: Functions that musl has since 1.2.5.
-_NEW_IN_MUSL = ("preadv2", "pwritev2")
+_NEW_IN_MUSL = ("preadv2", "pwritev2", "statx")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,8 +164,8 @@ def adapted(recipe: Recipe) -> Recipe:
 
 
 def _for_target(recipe: Recipe, target: Target) -> Recipe:
-    """Return the recipe with gcc for an old glibc of this processor, and with zig for the rest."""
-    here = target.glibc and target.architecture == platform.machine()
+    """Return the recipe with gcc for this processor, and with zig for others."""
+    here = target.architecture == platform.machine()
     if not (here and recipe.compiler.cc in ("gcc", f"{target.name}-gcc")):
         return _for_zig(recipe, target)
     compiler = recipe.compiler
@@ -225,11 +226,14 @@ def is_gcc_with_sysroot(recipe: Recipe) -> bool:
 def cflags(recipe: Recipe, workspace: Path) -> tuple[str, ...]:
     """Return the compiler's flags that a target asks for."""
     target = target_of(recipe)
-    if target and target.glibc:
-        return (f"-I{workspace / _HEADERS}",) if is_zig(recipe) else INDIRECT[target.architecture]
+    if target is None:
+        return ()
+    indirect = () if is_zig(recipe) else INDIRECT[target.architecture]
+    if target.glibc:
+        return (f"-I{workspace / _HEADERS}",) if is_zig(recipe) else indirect
     # musl gives a thread 128 kB of stack; CPython 3.14 cannot ask it how much, and assumes 4 MB.
     # These are glibc's 8 MB: reserved, and taken only as far as they are used.
-    return ("-DTHREAD_STACK_SIZE=0x800000",) if target else ()
+    return ("-DTHREAD_STACK_SIZE=0x800000", *indirect)
 
 
 def variables(recipe: Recipe, workspace: Path) -> tuple[str, ...]:

@@ -85,6 +85,7 @@ def needs(recipe: Recipe, release: Release, extra: Sequence[Extra] = ()) -> tupl
         *((another,) if another.command != compiler.command else ()),
         *_tuning_needs(recipe),
         *_bundling_needs(recipe),
+        *_training_needs(recipe),
         *(_tool_need(entry) for entry in tools),
         *(need for need in libraries if need),
     )
@@ -109,6 +110,13 @@ def _bundling_needs(recipe: Recipe) -> Iterator[Need]:
     target = targets.target_of(recipe)
     if target and target.objcopy != "objcopy":
         yield _compiler_need(target.objcopy, "takes debug symbols out")
+
+
+def _training_needs(recipe: Recipe) -> Iterator[Need]:
+    target = targets.target_of(recipe)
+    if target and "pgo" in recipe.build.optimize:
+        why = "runs what is built, to train a profile; --optimize lto does without"
+        yield _compiler_need(target.loader, why)
 
 
 def _tools_here() -> list[ToolEntry]:

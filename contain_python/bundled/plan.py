@@ -84,6 +84,9 @@ def store_of(cache: Path) -> Store:
 def toolchain(recipe: Recipe, machine: str) -> Toolchain:
     """Return what compiles the libraries; `machine` is the system they are for."""
     zig = targets.is_zig(recipe)
+    target = targets.target_of(recipe)
+    # With musl nothing that is built runs, even where it could: the same answers everywhere.
+    crossing = zig or (target is not None and not target.glibc)
     architecture = machine.partition("-")[0]
     return Toolchain(
         cc=recipe.compiler.cc,
@@ -100,7 +103,7 @@ def toolchain(recipe: Recipe, machine: str) -> Toolchain:
             "-gno-record-gcc-switches",
         ),
         host=machine,
-        build=targets.build_machine() if zig else machine,
+        build=targets.build_machine() if crossing else machine,
     )
 
 

@@ -17,7 +17,7 @@ from contain_python.files import sha256
 from contain_python.model import Profile, ProfileKey
 from contain_python.profile_choice import choose_profile
 from contain_python.profiles import record, store_of
-from contain_python.recipe import Build, Download, NamedProfile, Recipe
+from contain_python.recipe import Build, Compiler, Download, NamedProfile, Recipe
 from contain_python.request import Request
 from contain_python.targets import adapted
 
@@ -84,10 +84,11 @@ def test_profile_that_does_not_fit_is_refused_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("build", "told", "remedy"),
+    ("cc", "build", "told", "remedy"),
     [
-        (Build(optimize="lto"), "optimised with 'lto'", "pass --optimize pgo"),
+        ("gcc", Build(optimize="lto"), "optimised with 'lto'", "pass --optimize pgo"),
         (
+            "zig",
             Build(optimize="lto", linkage="bundled", target="x86_64-linux-musl"),
             "for x86_64-linux-musl",
             "leave out the profile; or the target",
@@ -95,12 +96,12 @@ def test_profile_that_does_not_fit_is_refused_by_name(tmp_path: Path) -> None:
     ],
 )
 def test_profile_that_no_build_would_take(
-    tmp_path: Path, build: Build, told: str, remedy: str
+    tmp_path: Path, cc: str, build: Build, told: str, remedy: str
 ) -> None:
     """It is refused, not passed over; and what is to do helps with a target as well."""
     request = a_request(tmp_path)
     refuse_needless_profile(request)
-    recipe = adapted(replace(request.recipe, build=build))
+    recipe = adapted(replace(request.recipe, build=build, compiler=Compiler(cc=cc)))
     with pytest.raises(UsageError, match=f"a build {told} takes no profile") as caught:
         refuse_needless_profile(replace(request, recipe=recipe))
     assert caught.value.remedy.startswith(remedy)
@@ -108,9 +109,9 @@ def test_profile_that_no_build_would_take(
 
 @pytest.mark.parametrize("demand", [{"profile": "a.profile"}, {"require_profile": True}])
 def test_profile_for_a_target(demand: dict[str, Any]) -> None:
-    """Whoever names or demands one for a target is told before anything is built."""
-    recipe = Path(__file__).parents[2] / "contain.toml"
-    options = Options(recipe=str(recipe), target="x86_64-linux-musl", dry_run=True, **demand)
+    """Whoever names or demands one where zig compiles is told before anything is built."""
+    recipe, target = str(Path(__file__).parents[2] / "contain.toml"), "x86_64-linux-musl"
+    options = Options(recipe=recipe, target=target, set="compiler.cc=zig", dry_run=True, **demand)
     with pytest.raises(UsageError, match="for x86_64-linux-musl takes no profile"):
         build_python(options, Console())
 

@@ -14,7 +14,7 @@ from values import write
 from contain_python import sysroot, targets
 from contain_python.elf import read_elf
 from contain_python.errors import ToolchainError
-from contain_python.recipe import Build, Recipe
+from contain_python.recipe import Build, Compiler, Recipe
 
 TARGET = f"{platform.machine()}-linux-gnu.2.17"
 
@@ -122,7 +122,8 @@ def test_it_is_made_once(cache: Path) -> None:
 def test_nothing_for_other_recipes(tmp_path: Path) -> None:
     """Without a target, or with zig as its compiler, there is none."""
     assert sysroot.provide(Recipe(), tmp_path) is None
-    musl = Recipe(build=Build(linkage="bundled", target="x86_64-linux-musl"))
+    build = Build(linkage="bundled", target="x86_64-linux-musl")
+    musl = Recipe(build=build, compiler=Compiler(cc="zig"))
     assert sysroot.provide(targets.adapted(musl), tmp_path) is None
     assert not list(tmp_path.iterdir())
 

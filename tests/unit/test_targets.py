@@ -20,11 +20,11 @@ from contain_python.errors import ToolchainError, UsageError
 from contain_python.recipe import Build, Compiler, Modules, Optimize, Recipe, Verify
 
 GLIBC, MUSL = "x86_64-linux-gnu.2.17", "aarch64-linux-musl"
-NATIVE = f"{platform.machine()}-linux-gnu.2.17"
-FOREIGN = next(name for name in targets.TARGETS if not name.startswith(platform.machine()))
+NATIVE, NATIVE_MUSL = f"{platform.machine()}-linux-gnu.2.17", f"{platform.machine()}-linux-musl"
+FOREIGN = [name for name in targets.TARGETS if not name.startswith(platform.machine())]
 
 
-#: What zig compiles for glibc only if it is told to, on this machine.
+#: What zig compiles for this processor only if it is told to.
 ZIG = Compiler(cc="zig")
 
 
@@ -103,23 +103,24 @@ def test_zig_compiles_for_a_target() -> None:
     assert targets.adapted(found) == found
 
 
-def test_gcc_compiles_for_an_older_glibc_of_this_processor() -> None:
+@pytest.mark.parametrize(("name", "glibc"), [(NATIVE, "2.17"), (NATIVE_MUSL, "")])
+def test_gcc_compiles_for_this_processor(name: str, glibc: str) -> None:
     """It keeps LTO and its profile; relative relocations, which are too new, go."""
     flags = ("-Wl,-O1", "-Wl,-z,pack-relative-relocs", "-Wl,-z,noseparate-code")
-    found = targets.adapted(for_target(NATIVE, "pgo+lto", Compiler(ldflags=flags)))
-    assert (found.compiler.cc, found.compiler.cxx) == (f"{NATIVE}-gcc", f"{NATIVE}-g++")
+    found = targets.adapted(for_target(name, "pgo+lto", Compiler(ldflags=flags)))
+    assert (found.compiler.cc, found.compiler.cxx) == (f"{name}-gcc", f"{name}-g++")
     assert found.compiler.ldflags == ("-Wl,-O1", "-Wl,-z,noseparate-code")
     assert found.build.optimize == "pgo+lto"
-    assert found.verify.glibc == "2.17"
+    assert found.verify.glibc == glibc
     assert targets.is_gcc_with_sysroot(found)
     assert not targets.is_zig(found)
     assert targets.variables(found, Path("w")) == targets.ldflags(found, Path("w")) == ()
     assert targets.adapted(found) == found
 
 
-@pytest.mark.parametrize("name", [FOREIGN, MUSL])
+@pytest.mark.parametrize("name", FOREIGN)
 def test_zig_compiles_for_the_rest(name: str) -> None:
-    """This machine's gcc makes nothing for other processors, nor for musl."""
+    """This machine's gcc makes nothing for other processors."""
     assert targets.is_zig(targets.adapted(for_target(name, compiler=Compiler())))
 
 
@@ -158,7 +159,11 @@ def test_no_profile_is_taken(optimize: Optimize, kept: Optimize) -> None:
 
 def test_flags_of_musl(tmp_path: Path) -> None:
     """With musl threads get a stack on which recursion can go deep."""
-    assert targets.cflags(for_target(MUSL), tmp_path) == ("-DTHREAD_STACK_SIZE=0x800000",)
+    stack = "-DTHREAD_STACK_SIZE=0x800000"
+    assert targets.cflags(targets.adapted(for_target(MUSL)), tmp_path) == (stack,)
+    by_gcc = targets.adapted(for_target(NATIVE_MUSL, compiler=Compiler()))
+    indirect = targets.INDIRECT[platform.machine()]
+    assert targets.cflags(by_gcc, tmp_path) == (stack, *indirect)
     assert targets.cflags(for_target(GLIBC), tmp_path) == (f"-I{tmp_path}/tools/include",)
     assert targets.cflags(Recipe(), tmp_path) == ()
 

@@ -12,7 +12,7 @@ from contain_python import distribution, toolchain, toolchain_table
 from contain_python.compilers import compiler_identity
 from contain_python.errors import ToolchainError
 from contain_python.model import Release
-from contain_python.recipe import Compiler, Modules, Recipe
+from contain_python.recipe import Build, Compiler, Modules, Optimize, Recipe
 
 #: What the shipped recipe leaves out; the libraries for the rest are on a machine that runs tests.
 WITHOUT = Modules(disabled=("_tkinter", "_dbm", "nis"))
@@ -113,6 +113,19 @@ def test_library_is_needed_while_one_of_its_modules_is_wanted() -> None:
     wanted = toolchain.needs(recipe(modules=modules), release("3.13.15"))
     (need,) = [need for need in wanted if need.name == "OpenSSL"]
     assert (need.why, need.optional) == ("for _hashlib", False)
+
+
+@pytest.mark.parametrize(
+    ("optimize", "loader"), [("pgo+lto", "/lib/ld-musl-x86_64.so.1"), ("lto", ""), ("none", "")]
+)
+def test_profile_for_musl_needs_its_loader(optimize: Optimize, loader: str) -> None:
+    """What is trained must run here: musl's package is asked for, with another way out."""
+    build = Build(optimize=optimize, linkage="bundled", target="x86_64-linux-musl")
+    compiler = Compiler(cc="x86_64-linux-musl-gcc", cxx="x86_64-linux-musl-g++")
+    wanted = toolchain.needs(Recipe(build=build, compiler=compiler), release("3.14.7"))
+    found = [need for need in wanted if "ld-musl" in need.command]
+    assert [need.command for need in found] == ([loader] if loader else [])
+    assert all(need.packages.apt == ("musl",) and "--optimize lto" in need.why for need in found)
 
 
 def test_pkg_config_is_asked_for_unusual_places() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import replace
 from pathlib import Path
 
@@ -185,3 +186,12 @@ def test_toolchain_of_a_target(tmp_path: Path) -> None:
     assert (tools.ar, tools.ranlib) == ("zig ar", "zig ranlib")
     assert tools.host == "aarch64-linux-musl"
     assert tools.build != tools.host
+
+
+def test_toolchain_for_musl(tmp_path: Path) -> None:
+    """Where gcc compiles for musl, the libraries' configure scripts run nothing that is built."""
+    machine = f"{platform.machine()}-linux-musl"
+    build = Build(linkage="bundled", target=machine)
+    tools = plan.toolchain(targets.adapted(Recipe(root=tmp_path, build=build)), machine)
+    assert (tools.cc, tools.ar) == (f"{machine}-gcc", "ar")
+    assert tools.build != tools.host == machine
