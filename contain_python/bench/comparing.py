@@ -274,20 +274,31 @@ def show(summary: Summary, console: Console) -> None:
         console.say(_facts_line(facts))
     others = [one.name for one in summary.contenders if one.name != summary.reference]
     console.say(f"\ntimes as fast as {summary.reference} (95 % interval), {summary.rounds} rounds")
-    width = max(len(row.name) for row in summary.rows)
-    console.say(f"{'':<{width}} {summary.reference:>12}" + "".join(f"{n:>24}" for n in others))
-    for row in summary.rows:
-        time = _time(row.medians[summary.reference])
-        told = "".join(f"{_ratio(row.ratios[name]):>24}" for name in others)
-        console.say(f"{row.name:<{width}} {time:>12}{told}")
-    for kind, found in summary.means.items():
-        told = "".join(f"{_ratio(found[name]):>24}" for name in others)
-        console.say(f"{f'{kind}s: geometric mean':<{width + 13}}{told}")
-    for name, parts in memory_ratios(summary).items():
-        told = "".join(f"{parts[other]:>24.3f}" for other in others)
-        console.say(f"{f'{name}s: peak memory, part':<{width + 13}}{told}")
+    for line in _table(summary, others):
+        console.say(line)
     for name, why in summary.failed:
         console.note(f"{name} is not in the means: {why}")
+
+
+def _table(summary: Summary, others: list[str]) -> list[str]:
+    """Return the lines of the table; a column is as wide as its name, which may be a path."""
+    rows = [["", summary.reference, *others]]
+    for row in summary.rows:
+        time = _time(row.medians[summary.reference])
+        rows.append([row.name, time, *(_ratio(row.ratios[name]) for name in others)])
+    for kind, found in summary.means.items():
+        rows.append([f"{kind}s: geometric mean", "", *(_ratio(found[name]) for name in others)])
+    for name, parts in memory_ratios(summary).items():
+        memory = (f"{parts[other]:.3f}" for other in others)
+        rows.append([f"{name}s: peak memory, part", "", *memory])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            f"{cell:{'>' if number else '<'}{width}}"
+            for number, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        for cells in rows
+    ]
 
 
 def _time(seconds: float) -> str:
