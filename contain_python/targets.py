@@ -69,6 +69,9 @@ BAUD = "".join(
 #: empty, and with musl all are one there, environ and timezone too.
 INDIRECT = {"x86_64": ("-mno-direct-extern-access",), "aarch64": ()}
 
+#: Glibc's 8 MB for a thread: reserved, and taken only as far as they are used.
+_STACK = "0x800000"
+
 #: Functions that musl has since 1.2.5.
 _NEW_IN_MUSL = ("preadv2", "pwritev2", "statx")
 
@@ -232,8 +235,7 @@ def cflags(recipe: Recipe, workspace: Path) -> tuple[str, ...]:
     if target.glibc:
         return (f"-I{workspace / _HEADERS}",) if is_zig(recipe) else indirect
     # musl gives a thread 128 kB of stack; CPython 3.14 cannot ask it how much, and assumes 4 MB.
-    # These are glibc's 8 MB: reserved, and taken only as far as they are used.
-    return ("-DTHREAD_STACK_SIZE=0x800000", *indirect)
+    return (f"-DTHREAD_STACK_SIZE={_STACK}", *indirect)
 
 
 def variables(recipe: Recipe, workspace: Path) -> tuple[str, ...]:
@@ -251,15 +253,23 @@ def variables(recipe: Recipe, workspace: Path) -> tuple[str, ...]:
 
 def ldflags(recipe: Recipe, workspace: Path) -> tuple[str, ...]:
     """Return the linker's flags that a target asks for."""
-    if not is_zig(recipe):
-        return ()
-    return ("-rtlib=none", str(workspace / _BUILTINS), "-Wl,--gc-sections")
+    if is_zig(recipe):
+        return ("-rtlib=none", str(workspace / _BUILTINS), "-Wl,--gc-sections")
+    target = target_of(recipe)
+    # What musl gives the threads that others start; zig's linker asks for as much unasked.
+    return (f"-Wl,-z,stack-size={_STACK}",) if target and not target.glibc else ()
 
 
 def answers(recipe: Recipe) -> dict[str, str]:
-    """Return what configure must not find: in zig's musl (1.2.5), and not in an older one."""
+    """Return what configure must not find: in zig's musl (1.2.5), and not in an older one.
+
+    And not how little stack a thread has without our flags: CPython 3.14 would keep to 1 MB.
+    """
     target = target_of(recipe)
-    return {f"ac_cv_func_{name}": "no" for name in _NEW_IN_MUSL if target and not target.glibc}
+    if target is None or target.glibc:
+        return {}
+    newer = {f"ac_cv_func_{name}": "no" for name in _NEW_IN_MUSL}
+    return {**newer, "ac_cv_thread_stack_size": "default"}
 
 
 def write_tools(recipe: Recipe, workspace: Path) -> None:

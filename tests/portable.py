@@ -258,7 +258,13 @@ def recurses() -> str:
     thread.start()
     thread.join()
     assert len(ended) == 2, "it did not end by RecursionError"
-    return f"{ended[0]} calls, {ended[1]} through C"
+    # A thread that is the C library's, as those of wheels are.
+    library, thread_id = ctypes.CDLL(None), ctypes.c_ulong()
+    foreign = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(lambda _: run_through_c())
+    assert library.pthread_create(ctypes.byref(thread_id), None, foreign, None) == 0
+    library.pthread_join(thread_id, None)
+    assert len(ended) == 3, "it did not end by RecursionError"
+    return f"{ended[0]} calls, {ended[1]} and {ended[2]} through C"
 
 
 def sees_variables() -> str:

@@ -103,8 +103,11 @@ def test_zig_compiles_for_a_target() -> None:
     assert targets.adapted(found) == found
 
 
-@pytest.mark.parametrize(("name", "glibc"), [(NATIVE, "2.17"), (NATIVE_MUSL, "")])
-def test_gcc_compiles_for_this_processor(name: str, glibc: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "glibc", "ldflags"),
+    [(NATIVE, "2.17", ()), (NATIVE_MUSL, "", ("-Wl,-z,stack-size=0x800000",))],
+)
+def test_gcc_compiles_for_this_processor(name: str, glibc: str, ldflags: tuple[str, ...]) -> None:
     """It keeps LTO and its profile; relative relocations, which are too new, go."""
     flags = ("-Wl,-O1", "-Wl,-z,pack-relative-relocs", "-Wl,-z,noseparate-code")
     found = targets.adapted(for_target(name, "pgo+lto", Compiler(ldflags=flags)))
@@ -114,7 +117,8 @@ def test_gcc_compiles_for_this_processor(name: str, glibc: str) -> None:
     assert found.verify.glibc == glibc
     assert targets.is_gcc_with_sysroot(found)
     assert not targets.is_zig(found)
-    assert targets.variables(found, Path("w")) == targets.ldflags(found, Path("w")) == ()
+    assert targets.variables(found, Path("w")) == ()
+    assert targets.ldflags(found, Path("w")) == ldflags
     assert targets.adapted(found) == found
 
 
