@@ -17,11 +17,18 @@ from contain_python.toolchain import modules_needing_libraries
 #: Where the helper is built, below the workspace.
 PLACE = "build-python"
 
-#: What configure cannot try where nothing it compiles runs.
+#: What configure cannot try where nothing it compiles runs. It would take the worst for granted: an
+#: interpreter without computed gotos, no time.tzset, semaphores that do not tell their value.
 ANSWERS = {
     "ac_cv_file__dev_ptmx": "yes",
     "ac_cv_file__dev_ptc": "no",
+    "ac_cv_aligned_required": "no",
+    "ac_cv_broken_sem_getvalue": "no",
     "ac_cv_buggy_getaddrinfo": "no",
+    "ac_cv_computed_gotos": "yes",
+    "ac_cv_ffi_complex_double_supported": "yes",
+    "ac_cv_pthread_system_supported": "yes",
+    "ac_cv_working_tzset": "yes",
 }
 
 

@@ -8,6 +8,7 @@ import curses
 import importlib
 import lzma
 import math
+import multiprocessing
 import os
 import platform
 import pty
@@ -267,6 +268,14 @@ def recurses() -> str:
     return f"{ended[0]} calls, {ended[1]} and {ended[2]} through C"
 
 
+def counts_semaphores() -> str:
+    """What configure has to try is there, though nothing it compiled ran: tzset, sem_getvalue."""
+    assert time.tzset.__name__ == "tzset"
+    semaphore = multiprocessing.get_context("fork").Semaphore(3)
+    assert semaphore.get_value() == 3
+    return f"{semaphore.get_value()} left"
+
+
 def sees_variables() -> str:
     """What it is started with is there, and so is the C library's idea of the time zone."""
     asked = "import os, time; print(os.environ['LITTLE'], *time.tzname)"
@@ -300,6 +309,7 @@ def main(folder: Path) -> None:
         ("terminals", sets_speeds),
         ("recursion", recurses),
         ("uuid", identifies),
+        ("semaphores", counts_semaphores),
         ("variables", sees_variables),
     ):
         print(f"{name}: {act()}", flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,3 +63,36 @@ def test_helper_has_the_library_of_what_it_helps_to_build(
     assert crossing.recipe_of_helper(recipe, release).tuning.threading == threading
     environment = crossing.environment(tree, python, tmp_path / "root")
     assert environment["PYTHONPATH"].endswith(f"install/opt/python/lib/{name}/lib-dynload")
+
+
+#: What configure would try by itself: each program ends with 0 where the answer is as ours is.
+TRIALS = {
+    "ac_cv_aligned_required": """
+        int main(void) { char text[8] = "1234567"; int word; __builtin_memcpy(&word, text + 1, 4);
+        return *(volatile int *)(void *)(text + 1) != word; }""",
+    "ac_cv_broken_sem_getvalue": """
+        #include <semaphore.h>
+        int main(void) { sem_t one; int value = 0; sem_init(&one, 0, 1);
+        return sem_getvalue(&one, &value) || value != 1; }""",
+    "ac_cv_computed_gotos": """
+        int main(int count, char **words) { static void *places[] = {&&no, &&yes}; (void)words;
+        goto *places[count]; no: return 1; yes: return 0; }""",
+    "ac_cv_pthread_system_supported": """
+        #include <pthread.h>
+        int main(void) { pthread_attr_t how; return pthread_attr_init(&how)
+        || pthread_attr_setscope(&how, PTHREAD_SCOPE_SYSTEM); }""",
+    "ac_cv_working_tzset": """
+        #include <stdlib.h>
+        #include <time.h>
+        int main(void) { putenv("TZ=AAA-5"); tzset(); return timezone != -18000; }""",
+}
+
+
+@pytest.mark.parametrize("name", TRIALS)
+def test_answers_are_right(tmp_path: Path, name: str) -> None:
+    """What cannot be tried for another processor is so on this one, as on every Linux."""
+    assert crossing.ANSWERS[name] == ("no" if "broken" in name or "required" in name else "yes")
+    source = tmp_path / "trial.c"
+    source.write_text(f"#define _GNU_SOURCE{TRIALS[name]}\n")
+    subprocess.run(["gcc", source, "-o", tmp_path / "trial", "-pthread"], check=True)
+    assert subprocess.run([tmp_path / "trial"], check=False).returncode == 0
