@@ -1,4 +1,4 @@
-"""One tarball for every Linux, with glibc 2.17 or with musl, its libraries inside, elsewhere."""
+"""One tarball for every Linux: compiled for glibc 2.17, its libraries inside, tried elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bases import extract_package, make_old_root
+from bases import make_old_root
 from yards import build_soon
 
 from contain_python.elf import read_elf
@@ -19,7 +19,6 @@ from contain_python.extraction import extract
 from contain_python.files import remove_tree
 
 TARGET = "x86_64-linux-gnu.2.17"
-MUSL = "x86_64-linux-musl"
 BUNDLED = {
     *("bzip2", "libedit", "libffi", "libuuid", "ncurses"),
     *("openssl", "sqlite", "xz", "zlib", "zstd"),
@@ -195,45 +194,6 @@ def test_authorities_are_found_where_each_distribution_has_them(
         assert inside(installed, "-c", count).strip() == "1"
     finally:
         bundle.unlink()
-
-
-@pytest.fixture(scope="module")
-def with_musl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Build 3.14 for musl, and put it into a root that has musl and nothing else."""
-    folder = tmp_path_factory.mktemp("musl")
-    build_soon(folder, "--python=3.14", f"--target={MUSL}", "--workspace=build/target-musl")
-    root = extract_package("bookworm", "musl,ncurses-base", folder / "root")
-    for name in ("proc", "dev", "tmp"):
-        (root / name).mkdir(exist_ok=True)
-    (tarball,) = folder.glob("python-*-musl-runtime.tar.zst")
-    extract(tarball, folder / "runtime")
-    (folder / "runtime/opt/myorg/python").rename(root / "python")
-    shutil.copy(Path(__file__).parents[1] / "portable.py", root / "portable.py")
-    certificates(root / "certificates")
-    yield root
-    remove_tree(root)
-
-
-def test_musl_runs_it(with_musl: Path) -> None:
-    """All of it works with musl too, compiled by gcc; and every check of it passed here."""
-    told = inside(with_musl, "/portable.py", "/certificates")
-    assert "ALL OF IT WORKS" in told
-    (path,) = with_musl.parent.glob("python-*-musl-runtime.json")
-    described = json.loads(path.read_text(encoding="utf-8"))
-    assert {row["passed"] for row in described["checks"]} == {True}
-    assert {row["soname"] for row in described["libraries"]} == {"libc.so"}
-
-
-def test_tags_of_wheels(with_musl: Path, tmp_path: Path) -> None:
-    """pip takes the wheels that are for this musl, and none for glibc."""
-    (tarball,) = with_musl.parent.glob("python-*-musl-builder.tar.zst")
-    extract(tarball, tmp_path)
-    (vendored,) = (tmp_path / "opt/myorg/python").glob("lib/python3.*/site-packages/pip/_vendor")
-    shutil.copytree(vendored / "packaging", with_musl / "packaging")
-    asked = "import sys; sys.path.append('/'); from packaging import tags; print(*tags.sys_tags())"
-    told = inside(with_musl, "-c", asked)
-    assert "-musllinux_1_2_x86_64 " in told
-    assert "manylinux" not in told
 
 
 def certificates(folder: Path) -> None:
