@@ -191,11 +191,13 @@ def _with_a_patch(text: str) -> str:
     return text + PATCH
 
 
-#: A file, how it is edited, and how many releases are compiled again for that.
-EDITS: dict[str, tuple[str, Callable[[str], str], int]] = {
-    "prune-rule": ("contain.toml", _with_a_rule, 0),
-    "tool": ("contain_python/report.py", _with_another_docstring, 0),
-    "patch": ("patches/3.14/99-edited.patch", _with_a_patch, 1),
+#: Files, how each is edited, and how many releases are compiled again for that.
+EDITS: dict[str, tuple[dict[str, Callable[[str], str]], int]] = {
+    "rule-and-tool": (
+        {"contain.toml": _with_a_rule, "contain_python/report.py": _with_another_docstring},
+        0,
+    ),
+    "patch": ({"patches/3.14/99-edited.patch": _with_a_patch}, 1),
 }
 
 
@@ -203,11 +205,12 @@ EDITS: dict[str, tuple[str, Callable[[str], str], int]] = {
 def test_edits_repeat_only_what_follows(yard: Yard, bookworm: dict[str, Any], name: str) -> None:
     """No edit installs packages or downloads again, and only a patch compiles: its own release."""
     del bookworm
-    file, edit, compiled = EDITS[name]
-    path = yard.root / file
-    before = path.read_text() if path.exists() else None
-    path.write_text(edit(before or ""))
-    assert path.read_text() != before
+    edits, compiled = EDITS[name]
+    paths = {yard.root / file: edit for file, edit in edits.items()}
+    before = {path: path.read_text() for path in paths if path.exists()}
+    for path, edit in paths.items():
+        path.write_text(edit(before.get(path, "")))
+        assert path.read_text() != before.get(path)
     try:
         yard.image(
             *("test/edited:12", "--python", SEVERAL, "--updates-as-of", "today"),
@@ -215,9 +218,10 @@ def test_edits_repeat_only_what_follows(yard: Yard, bookworm: dict[str, Any], na
         )
         log = yard.logs[-1]
     finally:
-        path.unlink()
-        if before is not None:
-            path.write_text(before)
+        for path in paths:
+            path.unlink()
+        for path, text in before.items():
+            path.write_text(text)
     assert _cached(log, "apt-get install")
     assert _cached(log, "./bootstrap python --version")
     assert not _cached(log, "build-python")
