@@ -9,12 +9,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from contain_python.bundled.plan import SINCE, is_bundled
 from contain_python.files import write_whole
 from contain_python.model import Release
 from contain_python.recipe import Recipe
-
-#: The first CPython whose configure lists the modules in a file that makesetup reads.
-SINCE = (3, 12)
 
 #: A module's line, but for the condition before it: `@MODULE_MATH_TRUE@math mathmodule.c`.
 _LINE = re.compile(r"@MODULE_\w+_TRUE@(?P<line>(?P<name>\w+) .*)")
@@ -22,7 +20,7 @@ _LINE = re.compile(r"@MODULE_\w+_TRUE@(?P<line>(?P<name>\w+) .*)")
 
 def wanted(recipe: Recipe, release: Release) -> tuple[str, ...]:
     """Return the names of the modules to be built in; none where all of them are."""
-    if recipe.build.linkage == "bundled" or release.parsed.release[:2] < SINCE:
+    if is_bundled(recipe) or release.parsed.release[:2] < SINCE:
         return ()
     return tuple(name for name in recipe.modules.builtin if name not in recipe.modules.disabled)
 

@@ -22,7 +22,7 @@ from contain_python.structure import unstructure
 NEUTRAL = "/usr/src/libraries"
 
 #: The first CPython whose configure can build its extension modules into the interpreter.
-_SINCE = (3, 12)
+SINCE = (3, 12)
 
 #: What of an entry of libraries.toml decides what is built; the rest tells of it, or finds it.
 _SHAPING = (
@@ -55,7 +55,7 @@ def libraries_of(recipe: Recipe, release: Release) -> tuple[Library, ...]:
 
 def refuse_impossible(recipe: Recipe, release: Release) -> None:
     """Raise UsageError for a release that cannot have its libraries inside."""
-    if is_bundled(recipe) and release.parsed.release[:2] < _SINCE:
+    if is_bundled(recipe) and release.parsed.release[:2] < SINCE:
         raise UsageError(
             f"CPython {release.version} cannot have its libraries inside",
             expected="CPython 3.12 or later, whose extension modules can be built in",
