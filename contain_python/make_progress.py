@@ -7,11 +7,14 @@ from typing import Literal
 
 from contain_python.model import Progress
 
-Kind = Literal["train", "train-make", "train-bolt", "plain", "lto"]
-Pass = Literal["instrumenting", "training", "compiling", "linking", "counting"]
+Kind = Literal["train", "train-make", "train-bolt", "plain", "lto", "bootstrap-lto"]
+Pass = Literal["bootstrapping", "instrumenting", "training", "compiling", "linking", "counting"]
 
 #: Objects that one pass compiles (measured: 3.13 357, 3.14 383).
 _OBJECTS = 370
+
+#: Those of them that the program which freezes modules is linked from (measured: 3.14 187).
+_BOOTSTRAP_OBJECTS = 185
 
 #: The share of make's time that each pass takes ("train" and "lto" measured on 2 cores with gcc
 #: 12 and 3.14.7, "train-make" and "train-bolt" put together from them; LTO does most of its work
@@ -28,9 +31,11 @@ _SHARES: dict[Kind, dict[Pass, float]] = {
     },
     "plain": {"compiling": 0.97, "linking": 0.03},
     "lto": {"compiling": 0.46, "linking": 0.54},
+    "bootstrap-lto": {"bootstrapping": 0.16, "compiling": 0.44, "linking": 0.40},
 }
 
 _COMPILE = re.compile(r"^(?:zig )?\S*(?:gcc|g\+\+|cc|c\+\+|clang|clang\+\+)\S* .*-c .*")
+_BOOTSTRAP = re.compile(r"^\S+ .*-o _bootstrap_python ")
 _LINK = re.compile(r"^\S+ .*-o python Programs/python\.o")
 _TRAINED = re.compile(r"\d+:\d\d:\d\d .*\[ *(\d+)/(\d+)[\]/]")
 
@@ -52,6 +57,8 @@ class Passes:
             self._train(int(match[1]) / int(match[2]))
         elif self.name == "training" and "compiling" in self._shares and _COMPILE.match(line):
             self.name, self.objects = "compiling", 1
+        elif self.name == "bootstrapping" and _BOOTSTRAP.match(line):
+            self.name, self.objects = "compiling", 0
         elif self.name == "compiling" and _LINK.match(line):
             self.name = "linking"
         elif _COMPILE.match(line):
@@ -75,7 +82,8 @@ class Passes:
             if name == self.name:
                 break
             before += share
-        compiled = min(self.objects / _OBJECTS, 1.0)
+        objects = _BOOTSTRAP_OBJECTS if self.name == "bootstrapping" else _OBJECTS
+        compiled = min(self.objects / objects, 1.0)
         parts = {"training": self.trained, "linking": 0.0, "counting": self.trained}
         within = parts.get(self.name, compiled)
         number, total = list(self._shares).index(self.name) + 1, len(self._shares)

@@ -19,14 +19,35 @@ _BEGUN = ".contain-python-make"
 #: A test program that is not installed, and costs a whole LTO link in each pass.
 _UNWANTED = ("-o", "Programs/_testembed")
 
-#: Read by every make before its Makefile. The program that freezes modules is thrown away: it is
-#: linked from the same objects as _bootstrap_python is upstream, without LTO and its minute.
-_EXTRA = """\
+#: The programs that freeze the modules that start the interpreter. They are thrown away.
+_FREEZERS = ("_bootstrap_python", "Programs/_freeze_module")
+
+#: Read by every make before its Makefile. What freezes modules is linked from the same objects as
+#: _bootstrap_python is upstream, without LTO and its minute.
+_EXTRA = f"""\
 Programs/_freeze_module: override PY_CORE_LDFLAGS = $(PY_LDFLAGS_NOLTO)
 contain-python-train:
 \t./$(BUILDPYTHON) $(PROFILE_TASK)
+contain-python-bootstrap:
+\t$(MAKE) {" ".join(_FREEZERS)} \\
+\t  CFLAGS_NODIST="$(CFLAGS_NODIST) -fno-lto -O0 -g0 -U_FORTIFY_SOURCE"
+\tfind . -name '*.o' -exec rm -f {{}} +
 """
 
+#: gcc compiles each file to machine code beside LTO's own form, which takes six times as long, for
+#: links without LTO: what freezes modules is compiled by itself, and archives keep theirs, for
+#: `ar` lists the names in it. And its LTO is serial unless it is told a number; what it makes does
+#: not depend on that.
+_EXTRA_GCC = """\
+LTO_JOBS = $(or $(patsubst -j%,%,$(filter -j%,$(MAKEFLAGS))),1)
+python: override PY_CORE_LDFLAGS += -flto=$(LTO_JOBS)
+libpython%.so: override PY_CORE_LDFLAGS += -flto=$(LTO_JOBS)
+%.o: override CFLAGS_NODIST += -fno-fat-lto-objects
+Modules/_decimal/libmpdec/%.o Modules/_hacl/%.o Modules/expat/%.o: override CFLAGS_NODIST += \
+  -ffat-lto-objects
+Modules/_test%.o Modules/_xxtestfuzz/%.o Modules/xx%.o: override CFLAGS_NODIST += \
+  -fno-lto -fno-profile-use -O1
+"""
 
 #: clang's profile goes by the names of functions, and the main of these, which are thrown away, is
 #: not the one that was trained.
@@ -37,18 +58,38 @@ Programs/_bootstrap_python.o Programs/_freeze_module.o: override CFLAGS_NODIST +
 
 
 def make_argv(recipe: Recipe, jobs: int) -> tuple[str, ...]:
-    """Return the make line that compiles."""
+    """Return the make line that compiles, after that of `bootstrap_argv` if there is one."""
+    made = _FREEZERS if _has_lto(recipe) else ()
+    return _argv(recipe, jobs, tuple(word for program in made for word in ("-o", program)))
+
+
+def bootstrap_argv(recipe: Recipe, jobs: int, makefile: str) -> tuple[str, ...]:
+    """Return the make line that makes what freezes modules and nothing else, or nothing.
+
+    For LTO's objects are then no use to them: they are compiled without it, and in haste.
+    """
+    if not (_has_lto(recipe) and "\nPYTHON_FOR_FREEZE=./_bootstrap_python\n" in makefile):
+        return ()
+    return (*_argv(recipe, jobs), "contain-python-bootstrap")
+
+
+def _has_lto(recipe: Recipe) -> bool:
+    return "lto" in recipe.build.optimize
+
+
+def _argv(recipe: Recipe, jobs: int, made: tuple[str, ...] = ()) -> tuple[str, ...]:
     # It belongs to the executable's link alone: BLDSHARED shares every other variable.
     position = "-pie" if recipe.tuning.pie else "-no-pie"
     options = (f"-j{jobs}", f"LINKCC=$(PURIFY) $(CC) {position}", "ARFLAGS=rcsD")
-    return ("make", *_UNWANTED, *options, f"MAKE=make {' '.join(_UNWANTED)}")
+    kept = (*_UNWANTED, *made)
+    return ("make", *kept, *options, f"MAKE=make {' '.join(kept)}")
 
 
 def train_argv(recipe: Recipe, jobs: int, generate: str) -> tuple[str, ...]:
     """Return the make line that trains; `generate` are configure's flags for instrumenting."""
     # Code is instrumented before LTO sees it, so this pass does without: its counters are the
     # same and it takes half the time.
-    return (*make_argv(recipe, jobs), f"PGO_PROF_GEN_FLAG={generate} -fno-lto", "profile-run-stamp")
+    return (*_argv(recipe, jobs), f"PGO_PROF_GEN_FLAG={generate} -fno-lto", "profile-run-stamp")
 
 
 def train_again_argv(recipe: Recipe, jobs: int) -> tuple[str, ...]:
@@ -85,7 +126,8 @@ def end(root: Path) -> None:
 def make_environment(recipe: Recipe, workspace: Workspace, tree: ConfiguredTree) -> dict[str, str]:
     """Return the environment of make in a tree, and write what it names there."""
     extra = tree.source.root / ".contain-python.mk"
-    write_whole(extra, _EXTRA + (_EXTRA_CLANG if is_clang(recipe) else ""))
+    gcc = _EXTRA_GCC if _has_lto(recipe) else ""
+    write_whole(extra, _EXTRA + (_EXTRA_CLANG if is_clang(recipe) else gcc))
     environment = {"SOURCE_DATE_EPOCH": str(tree.source.epoch), "MAKEFILES": str(extra)}
     if not recipe.modules.optional:
         # Upstream only reports an extension that does not build: end at once, with its error.

@@ -11,8 +11,8 @@ from contain_python import bolting, process, profiles, targets
 from contain_python.errors import CompileError
 from contain_python.extensions import refuse_missing
 from contain_python.findings import counted
-from contain_python.make_progress import Passes
-from contain_python.making import begin, make_argv, make_environment
+from contain_python.make_progress import Kind, Passes
+from contain_python.making import begin, bootstrap_argv, make_argv, make_environment
 from contain_python.model import BuiltTree, ConfiguredTree, Profile, Progress
 from contain_python.process import Line
 from contain_python.recipe import Recipe
@@ -52,7 +52,10 @@ def make(  # noqa: PLR0913  the stage's inputs and its two listeners
     promised module is missing.
     """
     command = make_argv(recipe, jobs)
-    passes = Passes("lto" if "lto" in recipe.build.optimize else "plain")
+    root, log = tree.source.root, workspace.log("make")
+    bootstrap = bootstrap_argv(recipe, jobs, (root / "Makefile").read_text(encoding="utf-8"))
+    lto: Kind = "bootstrap-lto" if bootstrap else "lto"
+    passes = Passes(lto if "lto" in recipe.build.optimize else "plain")
     refused: list[str] = []
 
     def watch(line: str) -> None:
@@ -62,7 +65,6 @@ def make(  # noqa: PLR0913  the stage's inputs and its two listeners
         if passes.see(line):
             progress(passes.progress())
 
-    root, log = tree.source.root, workspace.log("make")
     begin(root)
     if profile:
         profiles.lay(profile, root)
@@ -70,7 +72,8 @@ def make(  # noqa: PLR0913  the stage's inputs and its two listeners
         (root / "profile-run-stamp").touch()
     environment = make_environment(recipe, workspace, tree)
     try:
-        process.run(command, cwd=root, log=log, environment=environment, on_line=watch)
+        for line in filter(None, (bootstrap, command)):
+            process.run(line, cwd=root, log=log, environment=environment, on_line=watch)
     except CompileError:
         _refuse_half(profile, refused, log)
         raise

@@ -10,6 +10,7 @@ from contain_python.files import write_whole
 from contain_python.make_progress import Passes
 from contain_python.making import (
     begin,
+    bootstrap_argv,
     clean_argv,
     end,
     instrumenting_flags,
@@ -59,6 +60,8 @@ def train(  # noqa: PLR0913  the stage's inputs and its two listeners
     run(train_argv(recipe, jobs, instrumenting_flags(makefile)))
     if recipe.tuning.bolt:
         # What BOLT counts are the branches of the very executable that it will reorder.
+        if bootstrap := bootstrap_argv(recipe, jobs, makefile):
+            run(bootstrap)
         run(make_argv(recipe, jobs))
         bolting.instrument(recipe, root, log)
         run(train_again_argv(recipe, jobs))

@@ -69,6 +69,18 @@ def test_passes_of_a_compilation_with_a_profile() -> None:
     assert 0.40 < seen[-1].fraction < 0.46
 
 
+def test_passes_of_a_compilation_that_is_bootstrapped() -> None:
+    """What freezes modules is compiled first, and counted by itself."""
+    passes = Passes("bootstrap-lto")
+    freezer = "gcc -pie -fno-lto -o _bootstrap_python Modules/getbuildinfo.o Parser/token.o\n"
+    seen = follow(passes, objects(180) + freezer + AFTER + objects(340))
+    order = list(dict.fromkeys(progress.doing.split(":")[0] for progress in seen))
+    assert order == ["bootstrapping (1 of 3)", "compiling (2 of 3)"]
+    fractions = [progress.fraction for progress in seen]
+    assert fractions == sorted(fractions)
+    assert 0.15 < fractions[179] < 0.16
+
+
 def test_link_is_a_pass_of_its_own() -> None:
     """The last link, at which LTO works for minutes without a word, is told and counted apart."""
     passes = Passes("lto")

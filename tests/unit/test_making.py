@@ -8,11 +8,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from elftools.elf.elffile import ELFFile
 from values import EPOCH, a_prefix, a_source, a_workspace, write
 
 from contain_python import process
 from contain_python.making import (
     begin,
+    bootstrap_argv,
     ccache_environment,
     end,
     instrumenting_flags,
@@ -22,9 +24,13 @@ from contain_python.making import (
     was_begun,
 )
 from contain_python.model import ConfiguredTree
-from contain_python.recipe import Compiler, Modules, Recipe, Tuning
+from contain_python.recipe import Build, Compiler, Modules, Recipe, Tuning
 
 CACHING = Recipe(compiler=Compiler(ccache=True))
+PLAIN = Recipe(build=Build(optimize="pgo"))
+
+#: What a Makefile of CPython's has that freezes modules with what it builds itself.
+FREEZING = "CC=gcc\nPYTHON_FOR_FREEZE=./_bootstrap_python\nB=2\n"
 
 
 def a_tree(root: Path) -> ConfiguredTree:
@@ -52,7 +58,7 @@ def test_make_line() -> None:
 def test_training_line() -> None:
     """Training is upstream's own, up to its stamp, instrumented as configure says, without LTO."""
     words = train_argv(Recipe(), 3, "-fprofile-generate -x")
-    assert words[: len(make_argv(Recipe(), 3))] == make_argv(Recipe(), 3)
+    assert words[: len(make_argv(PLAIN, 3))] == make_argv(PLAIN, 3)
     assert words[-2:] == (
         "PGO_PROF_GEN_FLAG=-fprofile-generate -x -fno-lto",
         "profile-run-stamp",
@@ -73,9 +79,20 @@ def test_test_program_is_not_built(tmp_path: Path, line: tuple[str, ...]) -> Non
     done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, "linked" in done.stdout) == (0, False)
     assert "inner made" in done.stdout
-    without = [word for word in line if "_testembed" not in word and word != "-o"]
+    without = [word for word in line if "_testembed" not in word]
+    without.pop(without.index("-o"))
     done = subprocess.run(without, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "linked" in done.stdout
+
+
+def test_what_freezes_modules_is_made_first() -> None:
+    """With LTO, and unless a Python for building freezes; what compiles then leaves it alone."""
+    words = bootstrap_argv(Recipe(), 3, FREEZING)
+    assert words == (*make_argv(PLAIN, 3), "contain-python-bootstrap")
+    assert bootstrap_argv(PLAIN, 3, FREEZING) == ()
+    assert bootstrap_argv(Recipe(), 3, FREEZING.replace("./_b", "/usr/b")) == ()
+    assert "_bootstrap_python" in make_argv(Recipe(), 3)
+    assert "_bootstrap_python" not in make_argv(PLAIN, 3)
 
 
 def test_instrumenting_flags_are_those_of_configure() -> None:
@@ -123,16 +140,92 @@ def test_freezing_program_is_linked_without_lto(tmp_path: Path) -> None:
         "all: Programs/_freeze_module python\n"
         "Programs/_freeze_module python:\n\t@echo $@ $(PY_CORE_LDFLAGS)\n",
     )
-    environment = make_environment(Recipe(), a_workspace(tmp_path), a_tree(root))
+    assert made(Recipe(), root, "make") == [
+        "Programs/_freeze_module -fno-lto",
+        "python -flto -flto=1",
+    ]
+    assert made(PLAIN, root, "make", "-B") == ["Programs/_freeze_module -fno-lto", "python -flto"]
+
+
+def made(recipe: Recipe, root: Path, *words: str) -> list[str]:
+    """Return what a real make prints that reads what is laid beside the Makefile in `root`."""
+    environment = make_environment(recipe, a_workspace(root.parent), a_tree(root))
     done = subprocess.run(
-        ["make"],
+        words,
         cwd=root,
         env=process.build_environment() | environment,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.splitlines() == ["Programs/_freeze_module -fno-lto", "python -flto"]
+    return [line for line in done.stdout.splitlines() if not line.startswith("make[")]
+
+
+#: The objects of a small CPython: what freezes a module is linked from those of the interpreter,
+#: which is linked from them and from the module.
+OBJECTS = """
+CC=gcc
+OPT=-O2 -Wall
+CONFIGURE_CFLAGS_NODIST=-D_FORTIFY_SOURCE=2 -flto -ffat-lto-objects
+PY_LDFLAGS_NOLTO=-fno-lto
+PY_CORE_LDFLAGS=-flto
+PYTHON_FOR_FREEZE=./_bootstrap_python
+all:
+\t$(MAKE) build_all CFLAGS_NODIST="$(CFLAGS_NODIST) -DUSED"
+build_all: python Modules/_testone.so
+Objects/core.o: Objects/core.c
+Modules/expat/one.o: Modules/expat/one.c
+Modules/_testone.o: Modules/_testone.c
+Programs/main.o: Programs/main.c frozen.h
+%.o: %.c
+\t@echo $@
+\t@$(CC) -c $(OPT) $(CONFIGURE_CFLAGS_NODIST) $(CFLAGS_NODIST) -o $@ $<
+_bootstrap_python: Objects/core.o Programs/boot.o
+\t@$(CC) $(PY_LDFLAGS_NOLTO) -o $@ $^
+Programs/_freeze_module: Objects/core.o Programs/boot.o
+\t@$(CC) $(PY_CORE_LDFLAGS) -o $@ $^
+frozen.h: _bootstrap_python Programs/_freeze_module
+\t@./_bootstrap_python > $@
+python: Objects/core.o Programs/main.o Modules/expat/libexpat.a
+\t@echo python $(PY_CORE_LDFLAGS)
+\t@$(CC) $(OPT) $(PY_CORE_LDFLAGS) -o $@ $^
+Modules/expat/libexpat.a: Modules/expat/one.o
+\t@ar rcsD $@ $^
+Modules/_testone.so: Modules/_testone.o
+\t@$(CC) -shared -o $@ $^
+"""
+
+
+def test_objects_have_no_machine_code_that_nobody_links(tmp_path: Path) -> None:
+    """gcc compiles in LTO's form alone; what links without LTO, archives and tests have theirs."""
+    root = tmp_path / "source"
+    write(root / "Makefile", OBJECTS)
+    write(root / "Objects/core.c", "int core(void) { return 4; }\n")
+    write(root / "Modules/expat/one.c", "int expat(void) { return 1; }\n")
+    write(root / "Modules/_testone.c", "int test(void) { return 1; }\n")
+    main = "int core(void); int expat(void);\n#include <stdio.h>\nint main(void) {{ {0} }}\n"
+    write(root / "Programs/boot.c", main.format('printf("#define FROZEN %d\\n", core());'))
+    write(
+        root / "Programs/main.c",
+        '#include "../frozen.h"\n' + main.format("return core() + expat() != 1 + FROZEN;"),
+    )
+    first = made(Recipe(), root, *bootstrap_argv(Recipe(), 2, OBJECTS))
+    assert {"Objects/core.o", "Programs/boot.o"} == {line for line in first if line[-2:] == ".o"}
+    assert not list(root.rglob("*.o"))
+    assert (root / "_bootstrap_python").exists()
+    again = made(Recipe(), root, *make_argv(Recipe(), 2))
+    assert "python -flto -flto=2" in again
+    assert "Programs/boot.o" not in again
+    code = {path.name: machine_code(path) for path in root.rglob("*.o")}
+    assert code == {"core.o": False, "main.o": False, "one.o": True, "_testone.o": True}
+    subprocess.run([root / "python"], check=True)
+
+
+def machine_code(path: Path) -> bool:
+    """Return whether an object has code beside LTO's form of it."""
+    with path.open("rb") as stream:
+        text = ELFFile(stream).get_section_by_name(".text")
+        return bool(text and text.data_size)
 
 
 # --- ccache -------------------------------------------------------------------------------------
