@@ -17,13 +17,16 @@ from contain_python.releases import read_lock
 
 ROOT = Path(__file__).parent
 
+#: Two processes, the long tests first: most tests use one processor, and the builds all of them.
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder")
+
 #: The checks of the project itself, the quick ones first.
 CHECKS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
     ("mypy",),
     ("coverage", "erase"),
-    ("coverage", "run", "-m", "pytest"),
+    ("coverage", "run", "-m", "pytest", *SIDE_BY_SIDE),
     ("coverage", "combine", "--quiet"),
     ("coverage", "report"),
 )

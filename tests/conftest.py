@@ -19,6 +19,18 @@ from yards import SEVERAL, Yard, build_soon, copy_of_project
 from contain_python.extraction import extract
 from contain_python.subject import Subject
 
+#: What takes minutes to make, and is made once: the tests that want the same stay in one process.
+_SHARED = ("yard", "dist")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together what shares fixtures: what takes minutes to make, or else a file's own."""
+    for item in items:
+        wanted = getattr(item, "fixturenames", ())
+        shared = [name for name in _SHARED if name in wanted]
+        item.add_marker(pytest.mark.xdist_group((*shared, str(item.path))[0]))
+
 
 def pytest_report_header() -> str:
     """Tell how much disk there is: images take gigabytes."""

@@ -5,6 +5,7 @@ The facts are those of the CVE programme, the PSF, OSV and Debian's security tra
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import tarfile
@@ -117,9 +118,12 @@ HANDSHAKE_EVENTS = [
 
 
 def database(*records: dict[str, Any]) -> bytes:
-    """Return the PSF's database as GitHub packs it."""
+    """Return the PSF's database as GitHub packs it, the same bytes whenever it is made."""
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+    with (
+        gzip.GzipFile(fileobj=out, mode="wb", mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as tar,
+    ):
         for record in records:
             text = json.dumps(record).encode()
             member = tarfile.TarInfo(

@@ -52,42 +52,42 @@ print(ssl.OPENSSL_VERSION, "|", backend.openssl_version_text())
 
 
 @pytest.fixture(scope="module")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build 3.14 for the target; the workspace stays, for a second session on one machine."""
     folder = tmp_path_factory.mktemp("portable")
     build_soon(folder, "--python=3.14", f"--target={TARGET}", "--workspace=build/target")
     return folder
 
 
-def manifest(dist: Path, kind: str) -> dict[str, Any]:
-    (path,) = dist.glob(f"python-3.14.*-linux-x86_64-gnu.2.17-{kind}.json")
+def manifest(artifacts: Path, kind: str) -> dict[str, Any]:
+    (path,) = artifacts.glob(f"python-3.14.*-linux-x86_64-gnu.2.17-{kind}.json")
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
 
 
 @pytest.fixture(scope="module")
-def prefixes(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def prefixes(artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Return the extracted flavours."""
     found = {}
     for kind in ("runtime", "builder"):
-        (tarball,) = dist.glob(f"python-*-{kind}.tar.zst")
+        (tarball,) = artifacts.glob(f"python-*-{kind}.tar.zst")
         place = tmp_path_factory.mktemp(kind)
         extract(tarball, place)
         found[kind] = place / "opt/myorg/python"
     return found
 
 
-def test_everything_was_tried_here(dist: Path) -> None:
+def test_everything_was_tried_here(artifacts: Path) -> None:
     """This machine runs it, so every check ran, and passed."""
     for kind in ("runtime", "builder"):
-        assert {row["passed"] for row in manifest(dist, kind)["checks"]} == {True}
+        assert {row["passed"] for row in manifest(artifacts, kind)["checks"]} == {True}
 
 
 def test_nothing_is_asked_of_the_system_but_its_c_library(
-    dist: Path, prefixes: dict[str, Path]
+    artifacts: Path, prefixes: dict[str, Path]
 ) -> None:
     """No package of a distribution is needed, and no glibc newer than 2.17."""
-    described = manifest(dist, "runtime")
+    described = manifest(artifacts, "runtime")
     sonames = {row["soname"] for row in described["libraries"]}
     assert sonames <= {"libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "libutil.so.1",
                        "librt.so.1", "ld-linux-x86-64.so.2"}  # fmt: skip
@@ -96,9 +96,9 @@ def test_nothing_is_asked_of_the_system_but_its_c_library(
     assert tuple(map(int, facts.highest_glibc.split("."))) <= (2, 17)
 
 
-def test_bundled_libraries_are_told(dist: Path, prefixes: dict[str, Path]) -> None:
+def test_bundled_libraries_are_told(artifacts: Path, prefixes: dict[str, Path]) -> None:
     """Manifest, bill of materials and licences name each of them."""
-    described = manifest(dist, "runtime")
+    described = manifest(artifacts, "runtime")
     assert {row["name"] for row in described["bundled"]} == BUNDLED
     licences = prefixes["runtime"] / "share/licenses"
     assert {path.name for path in licences.iterdir()} == BUNDLED
