@@ -18,7 +18,7 @@ from contain_python.releases import read_lock
 ROOT = Path(__file__).parent
 
 #: Two processes, the long tests first: most tests use one processor, and the builds all of them.
-SIDE_BY_SIDE = ("-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder")
+SIDE_BY_SIDE = ("-n", "2", "--no-loadscope-reorder")
 
 #: The checks of the project itself, the quick ones first.
 CHECKS = (

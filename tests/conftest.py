@@ -14,22 +14,33 @@ import pytest
 from bases import make_base
 from daemons import docker
 from pythons import elf_subject, make_python
+from xdist.scheduler import LoadScopeScheduling
 from yards import SEVERAL, Yard, build_soon, copy_of_project
 
 from contain_python.extraction import extract
 from contain_python.subject import Subject
 
-#: What takes minutes to make, and is made once: the tests that want the same stay in one process.
-_SHARED = ("yard", "dist")
+#: Files that share what takes minutes to make: the images of several releases, and the real 3.13.
+_TOGETHER = {
+    "test_application": "images",
+    "test_containers": "images",
+    "test_fleet": "images",
+    "test_cpython": "interpreter",
+    "test_page": "interpreter",
+}
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares fixtures: what takes minutes to make, or else a file's own."""
-    for item in items:
-        wanted = getattr(item, "fixturenames", ())
-        shared = [name for name in _SHARED if name in wanted]
-        item.add_marker(pytest.mark.xdist_group((*shared, str(item.path))[0]))
+class Files(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types for it
+    """One process runs the tests of a file, and of the files that share fixtures with it."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.split("::", maxsplit=1)[0]
+        return _TOGETHER.get(Path(path).stem, path)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Files:
+    """Return what deals the tests out to processes (pytest-xdist's loadgroup fails on pytest 9)."""
+    return Files(config, log)
 
 
 def pytest_report_header() -> str:
