@@ -68,9 +68,9 @@ STAGE_HELP = {
 TEACHING = {
     "build-python": """
 
-Runs every stage in order: download, unpack, configure, train, make, install, relocate, strip,
-byte-compile, prune, sbom, archive, verify, pack. Each is a task of its own, and what did not change
-since the last run is kept.
+Runs every stage in order: download, unpack, libraries, configure, train, make, install, relocate,
+strip, byte-compile, prune, sbom, archive, verify, pack. Each is a task of its own, and what did not
+change since the last run is kept.
 
 invoke build-python                                the recipe's version
 invoke build-python --python 3.14 --format xz      another one
@@ -93,9 +93,11 @@ or a signed index of the machine's APT archive that lists the very file. Exit co
 invoke outdated                                    a table: what, since when, when it is due
 invoke outdated --json                             for a pipeline
 
-Releases, ends of series, packages that artifacts in --dist are linked with, base images, tools.
+Releases, ends of series, bundled libraries, packages that artifacts in --dist are linked with, base
+images, tools.
 Security is due at once, others after [updates] cooling_off_days, what is pinned never.
-Exit codes: 0 nothing due, 10 updates, 11 security updates, 12 a series ends; the highest wins.""",
+Exit codes: 0 nothing due, 3 nothing can be told, 10 updates, 11 security updates, 12 a series ends;
+the highest wins.""",
     "upgrade": """
 
 invoke upgrade --python 3.13                       with all of CPython's own tests
@@ -108,7 +110,7 @@ the newest artifact of the series in --dist.""",
 invoke verify-provenance dist/NAME.tar.zst --builder https://ci.example.org/base-images
 
 Digests, inputs, the bill of materials inside, the source in releases.lock, the builder.
-Exit codes: 0 all agree, 3 no statement that can be read, 6 something disagrees.""",
+Exit codes: 0 all agree, 2 no such artifact, 3 no readable statement, 6 something disagrees.""",
     "train": """
 
 invoke train --python 3.13                         a new profile, into profiles/
