@@ -15,14 +15,17 @@ from contain_python.recipe import Recipe
 def compiler_identity(recipe: Recipe) -> str:
     """Return the exact build of the recipe's C compiler: its own words, and its package if known.
 
-    Where BOLT has the last word, its build too. Raises ToolchainError if there is none.
+    Where lld or BOLT makes the code, its build too. Raises ToolchainError if there is none.
     """
     targets.refuse_without_zig(recipe)
     argv = shlex.split(recipe.compiler.cc)
     words = process.output([_program(argv[0]), *argv[1:], "--version"], error=ToolchainError)
     program = "gcc" if targets.is_gcc_with_sysroot(recipe) else argv[0]
     told = [words.partition("\n")[0].strip() + _zig(recipe) + _package(program)]
-    told += [_bolt(program) for program in tuning.bolt_programs(recipe)[:1]]
+    if tuning.is_clang(recipe) and not targets.is_zig(recipe):
+        linker = process.output([_program(argv[0]), "-print-prog-name=ld.lld"]).strip()
+        told.append(_tool(linker))
+    told += [_tool(program) for program in tuning.bolt_programs(recipe)[:1]]
     return " and ".join(told)
 
 
@@ -33,10 +36,11 @@ def _zig(recipe: Recipe) -> str:
     return f" (zig {version})" if targets.is_zig(recipe) else f" (C library of zig {version})"
 
 
-def _bolt(name: str) -> str:
+def _tool(name: str) -> str:
     words = process.output([_program(name), "--version"], error=ToolchainError)
-    version = next((line.strip() for line in words.splitlines() if "version" in line), "")
-    return f"{name} {version}{_package(name)}"
+    lines = words.splitlines()
+    version = next((line.strip() for line in lines if "version" in line), lines[0])
+    return f"{Path(name).name} {version}{_package(name)}"
 
 
 def _program(name: str) -> str:

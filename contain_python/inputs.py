@@ -13,6 +13,7 @@ from contain_python import (
     hardening,
     making,
     profiles,
+    sysroot,
     targets,
     toolchain,
     tuning,
@@ -133,6 +134,11 @@ class BuildInputs:
         return compilers.compiler_identity(self.request.recipe)
 
     @functools.cached_property
+    def _sysroot(self) -> str:
+        """Return what the C library is made of, where gcc compiles for another than this one."""
+        return sysroot.identity(self.request.recipe)
+
+    @functools.cached_property
     def machine(self) -> str:
         """Return the compiler's target."""
         return configure.target_machine(self.request.recipe)
@@ -141,7 +147,8 @@ class BuildInputs:
     def libraries(self) -> dict[str, str]:
         """Return what goes into the bundled libraries: the key of each, by name."""
         recipe = self.request.recipe
-        return plan.keys_of(recipe, self.request.release, self.toolchain, self.compiler)
+        compiling = (self.compiler, self._sysroot, *self.packages)
+        return plan.keys_of(recipe, self.request.release, self.toolchain, compiling)
 
     @functools.cached_property
     def toolchain(self) -> Toolchain:
@@ -218,6 +225,7 @@ class BuildInputs:
         return {
             "code": code_of(configure, tuning, hardening, targets, crossing, builtin),
             "compiler": self.compiler,
+            "C library": self._sysroot,
             "packages": self.packages,
             "configure line": self.configure_line,
             "built in": self._builtin,

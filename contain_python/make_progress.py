@@ -25,8 +25,9 @@ _SHARES: dict[Kind, dict[Pass, float]] = {
     "train-bolt": {
         "instrumenting": 0.18,
         "training": 0.13,
-        "compiling": 0.17,
-        "linking": 0.22,
+        "bootstrapping": 0.06,
+        "compiling": 0.15,
+        "linking": 0.18,
         "counting": 0.30,
     },
     "plain": {"compiling": 0.97, "linking": 0.03},
@@ -56,7 +57,8 @@ class Passes:
             # make announces the training long before it begins: the first test is the sign.
             self._train(int(match[1]) / int(match[2]))
         elif self.name == "training" and "compiling" in self._shares and _COMPILE.match(line):
-            self.name, self.objects = "compiling", 1
+            boots = "bootstrapping" in self._shares
+            self.name, self.objects = ("bootstrapping" if boots else "compiling"), 1
         elif self.name == "bootstrapping" and _BOOTSTRAP.match(line):
             self.name, self.objects = "compiling", 0
         elif self.name == "compiling" and _LINK.match(line):

@@ -8,6 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from contain_python.compilers import compiler_identity
 from contain_python.files import write_whole
 from contain_python.model import ConfiguredTree
 from contain_python.recipe import Recipe
@@ -23,9 +24,11 @@ _UNWANTED = ("-o", "Programs/_testembed")
 _FREEZERS = ("_bootstrap_python", "Programs/_freeze_module")
 
 #: Read by every make before its Makefile. What freezes modules is linked from the same objects as
-#: _bootstrap_python is upstream, without LTO and its minute.
+#: _bootstrap_python is upstream, without LTO and its minute. And gcc's LTO would run what MAKE says
+#: in the environment, a program and its options here, and older gccs take that for a name.
 _EXTRA = f"""\
-Programs/_freeze_module: override PY_CORE_LDFLAGS = $(PY_LDFLAGS_NOLTO)
+unexport MAKE
+Programs/_freeze_module: private override PY_CORE_LDFLAGS = $(PY_LDFLAGS_NOLTO)
 contain-python-train:
 \t./$(BUILDPYTHON) $(PROFILE_TASK)
 contain-python-bootstrap:
@@ -36,24 +39,28 @@ contain-python-bootstrap:
 
 #: gcc compiles each file to machine code beside LTO's own form, which takes six times as long, for
 #: links without LTO: what freezes modules is compiled by itself, and archives keep theirs, for
-#: `ar` lists the names in it. And its LTO is serial unless it is told a number; what it makes does
-#: not depend on that.
+#: `ar` lists the names in it. What is private is not handed on to what a target is made from.
+_EXTRA_SLIM = """\
+%.o: private override CFLAGS_NODIST += -fno-fat-lto-objects
+Modules/_decimal/libmpdec/%.o Modules/_hacl/%.o Modules/expat/%.o: \
+  private override CFLAGS_NODIST += -ffat-lto-objects
+Modules/_test%.o Modules/_xxtestfuzz/%.o Modules/xx%.o: \
+  private override CFLAGS_NODIST += -fno-lto -fno-profile-use -O1
+"""
+
+#: gcc's LTO is serial unless it is told a number; what it makes does not depend on that.
 _EXTRA_GCC = """\
 LTO_JOBS = $(or $(patsubst -j%,%,$(filter -j%,$(MAKEFLAGS))),1)
-python: override PY_CORE_LDFLAGS += -flto=$(LTO_JOBS)
-libpython%.so: override PY_CORE_LDFLAGS += -flto=$(LTO_JOBS)
-%.o: override CFLAGS_NODIST += -fno-fat-lto-objects
-Modules/_decimal/libmpdec/%.o Modules/_hacl/%.o Modules/expat/%.o: override CFLAGS_NODIST += \
-  -ffat-lto-objects
-Modules/_test%.o Modules/_xxtestfuzz/%.o Modules/xx%.o: override CFLAGS_NODIST += \
-  -fno-lto -fno-profile-use -O1
+PARALLEL_LTO = $(if $(filter -fno-lto,$(LDFLAGS_NODIST)),,-flto=$(LTO_JOBS))
+python: private override PY_CORE_LDFLAGS += $(PARALLEL_LTO)
+libpython%.so: private override PY_CORE_LDFLAGS += $(PARALLEL_LTO)
 """
 
 #: clang's profile goes by the names of functions, and the main of these, which are thrown away, is
 #: not the one that was trained.
 _EXTRA_CLANG = """\
-Programs/_bootstrap_python.o Programs/_freeze_module.o: override CFLAGS_NODIST += \
-  -fno-profile-instr-use
+Programs/_bootstrap_python.o Programs/_freeze_module.o: \
+  private override CFLAGS_NODIST += -fno-profile-instr-use
 """
 
 
@@ -68,7 +75,8 @@ def bootstrap_argv(recipe: Recipe, jobs: int, makefile: str) -> tuple[str, ...]:
 
     For LTO's objects are then no use to them: they are compiled without it, and in haste.
     """
-    if not (_has_lto(recipe) and "\nPYTHON_FOR_FREEZE=./_bootstrap_python\n" in makefile):
+    freezer = re.search(r"^PYTHON_FOR_FREEZE *=(.*)$", makefile, re.MULTILINE)
+    if not (_has_lto(recipe) and freezer and "_bootstrap_python" in freezer[1]):
         return ()
     return (*_argv(recipe, jobs), "contain-python-bootstrap")
 
@@ -126,8 +134,7 @@ def end(root: Path) -> None:
 def make_environment(recipe: Recipe, workspace: Workspace, tree: ConfiguredTree) -> dict[str, str]:
     """Return the environment of make in a tree, and write what it names there."""
     extra = tree.source.root / ".contain-python.mk"
-    gcc = _EXTRA_GCC if _has_lto(recipe) else ""
-    write_whole(extra, _EXTRA + (_EXTRA_CLANG if is_clang(recipe) else gcc))
+    write_whole(extra, _EXTRA + _of_compiler(recipe))
     environment = {"SOURCE_DATE_EPOCH": str(tree.source.epoch), "MAKEFILES": str(extra)}
     if not recipe.modules.optional:
         # Upstream only reports an extension that does not build: end at once, with its error.
@@ -136,6 +143,16 @@ def make_environment(recipe: Recipe, workspace: Workspace, tree: ConfiguredTree)
         # The JIT's templates are made by a Python of the machine's: ours is there, and new enough.
         environment["PYTHON_FOR_REGEN"] = sys.executable
     return environment | ccache_environment(recipe, workspace)
+
+
+def _of_compiler(recipe: Recipe) -> str:
+    if is_clang(recipe):
+        return _EXTRA_CLANG
+    if not _has_lto(recipe):
+        return ""
+    # Others link a static libpython, with what they have.
+    fat = "--with-static-libpython" in recipe.compiler.configure
+    return _EXTRA_GCC if fat else _EXTRA_GCC + _EXTRA_SLIM
 
 
 def ccache_environment(recipe: Recipe, workspace: Workspace) -> dict[str, str]:
@@ -159,5 +176,6 @@ def ccache_environment(recipe: Recipe, workspace: Workspace) -> dict[str, str]:
         "PATH": f"{folder}:{os.environ.get('PATH', os.defpath)}",
         "CCACHE_DIR": str(workspace.cache / "ccache"),
         "CCACHE_BASEDIR": str(workspace.root),
-        "CCACHE_COMPILERCHECK": "content",
+        # A target's compiler is a script, which stays the same when gcc does not.
+        "CCACHE_COMPILERCHECK": f"string:{compiler_identity(recipe)}",
     }

@@ -70,8 +70,9 @@ def provide(recipe: Recipe, cache: Path) -> Path | None:
     if not (target and targets.is_gcc_with_sysroot(recipe)):
         return None
     _refuse_old_gcc(target)
-    key = _key(target)
     folder = place_of(cache)
+    # What is in it tells where it is.
+    key = digest({"made of": _key(target), "place": str(folder)})
     root = folder / f"{target.name}-{short(key)}"
     with Store(folder=folder, ending="").held(key, lambda: None):
         if not root.is_dir():
@@ -82,6 +83,12 @@ def provide(recipe: Recipe, cache: Path) -> Path | None:
     if here not in before.split(os.pathsep):
         os.environ["PATH"] = f"{before}{os.pathsep}{here}"
     return root
+
+
+def identity(recipe: Recipe) -> str:
+    """Return what the C library of a gcc for a target is made of, wherever it is; or nothing."""
+    target = targets.target_of(recipe)
+    return _key(target) if target and targets.is_gcc_with_sysroot(recipe) else ""
 
 
 def _refuse_old_gcc(target: Target) -> None:

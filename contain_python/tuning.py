@@ -31,6 +31,11 @@ JIT_COMPILER = "clang-19"
 #: The first clang that has what the tail-calling interpreter needs (musttail, preserve_none).
 _TAIL_CALLS = 19
 
+_INTEL = "x86_64-"
+
+#: Modules whose objects _hmac has too, from 3.14 on.
+_HASHES = {"_md5", "_sha1", "_sha2", "_sha3", "_blake2"}
+
 #: LLVM's BOLT cannot follow a computed goto in code that may lie anywhere (as of LLVM 19).
 BOLT_LEAVES_ALONE = "_PyEval_EvalFrameDefault,sre_ucs1_match/1,sre_ucs2_match/1,sre_ucs4_match/1"
 
@@ -154,35 +159,74 @@ def refuse_impossible(recipe: Recipe, release: Release, machine: str, compiler: 
 def _conflicts(recipe: Recipe, machine: str, compiler: str) -> list[tuple[str, str]]:
     """Return what does not go together, each with what to do."""
     tuning, clang = recipe.tuning, is_clang(recipe)
-    intel = machine.startswith("x86_64-")
-    found = []
-    if tuning.lto == "thin" and not clang:
-        found.append(("thin LTO is clang's", 'set compiler.cc to clang-19, or lto = "full"'))
-    if tuning.interpreter == "tail-call" and not (clang and _major(compiler) >= _TAIL_CALLS):
-        found.append(
-            (
-                f"{compiler} cannot compile the tail-calling interpreter",
-                "it needs clang 19 or later: set compiler.cc and compiler.cxx",
-            )
-        )
-    if tuning.jit != "no" and tuning.threading == "free":
-        found.append(("the JIT does not go with free threading", "choose one of them"))
-    if tuning.cpu and not intel:
-        found.append((f"{machine} has no {tuning.cpu}", 'set cpu = ""'))
-    if tuning.cpu and clang:
-        found.append(
-            (
-                "lld, which clang links with, cannot mark a file as needing a newer processor",
-                "compile with gcc, or without tuning.cpu",
-            )
-        )
-    if tuning.bolt and not re.fullmatch(r"(.*/)?llvm-bolt(-\d+)?", tuning.bolt):
-        found.append((f"tuning.bolt cannot be {tuning.bolt!r}", "name it, as llvm-bolt-19"))
-    if tuning.bolt and not intel:
-        found.append((f"BOLT is only tried on x86_64, not on {machine}", 'set bolt = ""'))
-    if tuning.bolt and "pgo" not in recipe.build.optimize:
-        found.append(("BOLT follows a profile", "set optimize to pgo or pgo+lto"))
-    return found
+    lld = "lto" in recipe.build.optimize and "-fuse-ld=lld" in recipe.compiler.ldflags
+    calls = clang and _major(compiler) >= _TAIL_CALLS
+    hashes = _HASHES & set(recipe.modules.builtin)
+    rules = (
+        *_bolt_rules(recipe, machine),
+        (
+            "clang version" in compiler and not clang,
+            f"{recipe.compiler.cc} is clang",
+            "name it so: set compiler.cc and compiler.cxx",
+        ),
+        (
+            tuning.lto == "thin" and not clang,
+            "thin LTO is clang's",
+            'set compiler.cc to clang-19, or lto = "full"',
+        ),
+        (
+            lld and not clang,
+            "lld cannot link what gcc compiles for LTO",
+            "take -fuse-ld=lld out of compiler.ldflags, or set compiler.cc to clang-19",
+        ),
+        (
+            tuning.interpreter == "tail-call" and not calls,
+            f"{compiler} cannot compile the tail-calling interpreter",
+            "it needs clang 19 or later: set compiler.cc and compiler.cxx",
+        ),
+        (
+            tuning.jit != "no" and tuning.threading == "free",
+            "the JIT does not go with free threading",
+            "choose one of them",
+        ),
+        (
+            bool(tuning.cpu) and not machine.startswith(_INTEL),
+            f"{machine} has no {tuning.cpu}",
+            'set cpu = ""',
+        ),
+        (
+            bool(tuning.cpu) and clang,
+            "lld, which clang links with, cannot mark a file as needing a newer processor",
+            "compile with gcc, or without tuning.cpu",
+        ),
+        (
+            "_hmac" in recipe.modules.builtin and bool(hashes),
+            f"_hmac has the code of {' and '.join(sorted(hashes))} inside",
+            "take it out of builtin under [modules]",
+        ),
+    )
+    return [(problem, remedy) for wrong, problem, remedy in rules if wrong]
+
+
+def _bolt_rules(recipe: Recipe, machine: str) -> tuple[tuple[bool, str, str], ...]:
+    tuning = recipe.tuning
+    return (
+        (
+            bool(tuning.bolt) and not re.fullmatch(r"(.*/)?llvm-bolt(-\d+)?", tuning.bolt),
+            f"tuning.bolt cannot be {tuning.bolt!r}",
+            "name it, as llvm-bolt-19",
+        ),
+        (
+            bool(tuning.bolt) and not machine.startswith(_INTEL),
+            f"BOLT is only tried on x86_64, not on {machine}",
+            'set bolt = ""',
+        ),
+        (
+            bool(tuning.bolt) and "pgo" not in recipe.build.optimize,
+            "BOLT follows a profile",
+            "set optimize to pgo or pgo+lto",
+        ),
+    )
 
 
 def _major(compiler: str) -> int:

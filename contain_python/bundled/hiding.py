@@ -22,8 +22,8 @@ _HEADER = 60
 _SIZE = slice(48, 58)
 _ELF = b"\x7fELF"
 
-#: Where st_other is in a 64-bit symbol, and its value for STV_HIDDEN.
-_OTHER, _HIDDEN = 5, 2
+#: Where st_other is in a 64-bit symbol; the bits of it that tell the visibility, and STV_HIDDEN.
+_OTHER, _VISIBILITY, _HIDDEN = 5, 3, 2
 _CLASS = 64
 
 
@@ -33,7 +33,7 @@ def hide(archive: Path) -> None:
     for start, size in _members(data, archive):
         if data[start : start + len(_ELF)] == _ELF:
             for offset in _definitions(bytes(data[start : start + size]), archive):
-                data[start + offset] = _HIDDEN
+                data[start + offset] = data[start + offset] & ~_VISIBILITY | _HIDDEN
     write_whole(archive, bytes(data))
 
 

@@ -107,16 +107,25 @@ def toolchain(recipe: Recipe, machine: str) -> Toolchain:
     )
 
 
-def keys_of(recipe: Recipe, release: Release, tools: Toolchain, compiler: str) -> dict[str, str]:
-    """Return the key of each bundled library by its name: a digest of all that goes into it."""
+def keys_of(
+    recipe: Recipe, release: Release, tools: Toolchain, compiling: tuple[str, ...]
+) -> dict[str, str]:
+    """Return the key of each bundled library by its name: a digest of all that goes into it.
+
+    `compiling` is what of the machine compiles: the exact compiler, its C library, packages.
+    """
     keys: dict[str, str] = {}
     for library in libraries_of(recipe, release):
-        keys[library.name] = _key(recipe, library, tools, compiler, keys)
+        keys[library.name] = _key(recipe, library, tools, compiling, keys)
     return keys
 
 
 def _key(
-    recipe: Recipe, library: Library, tools: Toolchain, compiler: str, before: dict[str, str]
+    recipe: Recipe,
+    library: Library,
+    tools: Toolchain,
+    compiling: tuple[str, ...],
+    before: dict[str, str],
 ) -> str:
     return digest(
         {
@@ -124,7 +133,7 @@ def _key(
             "library": {name: getattr(library, name) for name in _SHAPING},
             "patches": [sha256(path) for path in patches_of(recipe, library)],
             "toolchain": unstructure(tools),
-            "compiler": compiler,
+            "compiling": compiling,
             "needs": {name: before[name] for name in library.needs},
         }
     )

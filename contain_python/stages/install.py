@@ -11,6 +11,7 @@ from contain_python import crossing, process
 from contain_python.bundled.building import LICENCES
 from contain_python.bundled.place import PLACE
 from contain_python.files import remove_tree, sorted_entries, whole_directory
+from contain_python.making import make_environment
 from contain_python.model import BuiltTree, Prefix
 from contain_python.process import Line
 from contain_python.recipe import Recipe
@@ -22,7 +23,7 @@ def install(recipe: Recipe, workspace: Workspace, tree: BuiltTree, on_line: Line
     inner = recipe.build.prefix.lstrip("/")
     with whole_directory(workspace.place("install")) as destdir:
         root = destdir / inner
-        _make_install(workspace, tree, destdir, on_line)
+        _make_install(recipe, workspace, tree, destdir, on_line)
         if recipe.build.libpython == "both":
             _install_shared_library(tree, root)
         _install_pip(recipe, workspace, tree, root)
@@ -33,7 +34,9 @@ def install(recipe: Recipe, workspace: Workspace, tree: BuiltTree, on_line: Line
     return Prefix(built=tree, root=workspace.place("install") / inner, prefix=recipe.build.prefix)
 
 
-def _make_install(workspace: Workspace, tree: BuiltTree, destdir: Path, on_line: Line) -> None:
+def _make_install(
+    recipe: Recipe, workspace: Workspace, tree: BuiltTree, destdir: Path, on_line: Line
+) -> None:
     # One job: make install races with itself. Upstream would compile every file three times, in
     # parallel and thus in no fixed order; asked for help, its compileall compiles nothing.
     serial = [word for word in tree.make_command if not word.startswith("-j")]
@@ -41,7 +44,8 @@ def _make_install(workspace: Workspace, tree: BuiltTree, destdir: Path, on_line:
         [*serial, "install", f"DESTDIR={destdir}", "COMPILEALL_OPTS=--help"],
         cwd=tree.configured.source.root,
         log=workspace.log("install"),
-        environment=_environment(tree),
+        # Nothing is compiled any more; if anything were, it would be as the rest is.
+        environment=make_environment(recipe, workspace, tree.configured) | _environment(tree),
         on_line=on_line,
     )
 

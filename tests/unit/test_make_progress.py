@@ -142,14 +142,16 @@ def test_bolt_trains_twice() -> None:
     assert passes.see("0:00:01 load avg: 1.04 [ 1/2] test_array")
     assert now(passes) == "training"
     assert passes.see(GCC.format("a"))
-    assert (now(passes), passes.objects) == ("compiling", 1)
+    assert (now(passes), passes.objects) == ("bootstrapping", 1)
+    assert passes.see("gcc -pie -fno-lto -o _bootstrap_python Parser/token.o")
+    assert (now(passes), passes.objects) == ("compiling", 0)
     assert passes.see("gcc -pie -o python Programs/python.o")
     assert now(passes) == "linking"
     before = passes.progress().fraction
     assert passes.see("0:00:01 load avg: 1.04 [ 1/2] test_array")
     assert now(passes) == "counting"
     assert passes.progress().fraction > before
-    assert passes.progress().doing == "counting (5 of 5): 50% of the tests run"
+    assert passes.progress().doing == "counting (6 of 6): 50% of the tests run"
 
 
 def test_passes_of_one_make_that_does_it_all() -> None:

@@ -144,6 +144,8 @@ def test_freezing_program_is_linked_without_lto(tmp_path: Path) -> None:
         "Programs/_freeze_module -fno-lto",
         "python -flto -flto=1",
     ]
+    trained = made(Recipe(), root, "make", "-B", "LDFLAGS_NODIST=-fprofile-generate -fno-lto")
+    assert trained == ["Programs/_freeze_module -fno-lto", "python -flto"]
     assert made(PLAIN, root, "make", "-B") == ["Programs/_freeze_module -fno-lto", "python -flto"]
 
 
@@ -219,6 +221,34 @@ def test_objects_have_no_machine_code_that_nobody_links(tmp_path: Path) -> None:
     code = {path.name: machine_code(path) for path in root.rglob("*.o")}
     assert code == {"core.o": False, "main.o": False, "one.o": True, "_testone.o": True}
     subprocess.run([root / "python"], check=True)
+
+
+def test_what_others_link_has_machine_code(tmp_path: Path) -> None:
+    """A recipe that keeps the static libpython gets objects that any linker takes."""
+    root = tmp_path / "source"
+    write(root / "Makefile", ".PHONY: all\nall: one.o\n%.o:\n\t@echo $(CFLAGS_NODIST)\n")
+    assert made(Recipe(), root, "make") == ["-fno-fat-lto-objects"]
+    keeps = Recipe(compiler=Compiler(configure=("--with-static-libpython",)))
+    assert made(keeps, root, "make") == [""]
+
+
+def test_flags_are_not_handed_on(tmp_path: Path) -> None:
+    """What an object is made from is compiled the same, whoever asks for it first."""
+    root = tmp_path / "source"
+    write(
+        root / "Makefile",
+        ".PHONY: all other\nall: Modules/_testone.o other\nother: Modules/inner.o\n"
+        "Modules/_testone.o: Modules/inner.o\n"
+        "%.o:\n\t@echo $@ $(CFLAGS_NODIST)\n",
+    )
+    assert "Modules/inner.o -fno-fat-lto-objects" in made(Recipe(), root, "make")
+
+
+def test_gcc_is_not_told_what_make_was_told(tmp_path: Path) -> None:
+    """gcc's LTO runs the environment's MAKE, as the name of a program."""
+    root = tmp_path / "source"
+    write(root / "Makefile", "all:\n\t@echo $${MAKE:-none}\n\t@$(MAKE) inner\ninner:\n")
+    assert made(Recipe(), root, *make_argv(Recipe(), 2), "all")[0] == "none"
 
 
 def machine_code(path: Path) -> bool:

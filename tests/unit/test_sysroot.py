@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -106,6 +108,25 @@ def test_no_path_of_it_is_left(cache: Path, tmp_path: Path) -> None:
     assert str(cache).encode() not in first
     os.environ["PATH"] = os.environ["PATH"].replace(f"{os.pathsep}{cache}", ":/nowhere")
     assert compiled(tmp_path / "elsewhere", tmp_path / "two").read_bytes() == first
+
+
+def test_it_is_made_anew_elsewhere(cache: Path, tmp_path: Path) -> None:
+    """Its files say where they are: a cache that was moved is not taken for what it was."""
+    first = sysroot.provide(a_recipe(), cache)
+    moved = tmp_path / "moved"
+    shutil.copytree(cache, moved, symlinks=True)
+    again = sysroot.provide(a_recipe(), moved)
+    assert first
+    assert again
+    assert first.name != again.name
+    assert str(again) in next((again / "bin").glob("*-gcc")).read_text()
+
+
+def test_what_it_is_made_of_has_no_place() -> None:
+    """Its identity is the same in every cache, and there is none where gcc has a C library."""
+    assert sysroot.identity(a_recipe()) == sysroot.identity(a_recipe())
+    assert re.fullmatch("[0-9a-f]{64}", sysroot.identity(a_recipe()))
+    assert sysroot.identity(Recipe()) == ""
 
 
 def test_it_is_made_once(cache: Path) -> None:

@@ -222,6 +222,14 @@ def test_compiler_identity_names_the_build() -> None:
         compiler_identity(recipe("no-such-cc"))
 
 
+def test_compiler_identity_names_what_makes_the_code() -> None:
+    """With clang it is lld that compiles what LTO left for the link."""
+    clang, linker = compiler_identity(recipe("clang-19")).split(" and ")
+    assert "clang version 19." in clang
+    assert linker.startswith("ld.lld ")
+    assert "LLD 19." in linker
+
+
 def test_nothing_missing_installs_nothing(tmp_path: Path) -> None:
     """Where nothing is missing no package manager is started."""
     log = tmp_path / "log"

@@ -11,7 +11,7 @@ import pytest
 from values import a_release, a_source
 
 from contain_python.errors import UsageError
-from contain_python.recipe import Build, Compiler, Recipe, Tuning
+from contain_python.recipe import Build, Compiler, Modules, Recipe, Tuning
 from contain_python.stages.configure import configure_argv
 from contain_python.tuning import (
     JIT_COMPILER,
@@ -127,6 +127,32 @@ def test_an_old_clang_is_refused() -> None:
     with pytest.raises(UsageError, match="cannot compile the tail-calling"):
         refuse_impossible(clang, release, X86, "Debian clang version 14.0.6")
     refuse_impossible(clang, release, X86, CLANG)
+
+
+NOT_TOGETHER = [
+    (Recipe(compiler=Compiler(cc="cc")), CLANG, "cc is clang"),
+    (Recipe(compiler=Compiler(ldflags=("-fuse-ld=lld",))), GCC, "lld cannot link what gcc"),
+    (Recipe(modules=Modules(builtin=("_hmac", "_md5"))), GCC, "_hmac has the code of _md5 inside"),
+]
+
+
+@pytest.mark.parametrize(("recipe", "compiler", "told"), NOT_TOGETHER)
+def test_what_does_not_go_together_is_refused(recipe: Recipe, compiler: str, told: str) -> None:
+    """What would fail after minutes of compiling is refused at once, with what to do."""
+    with pytest.raises(UsageError, match=re.escape(told)) as caught:
+        refuse_impossible(recipe, a_release("3.14.7"), X86, compiler)
+    assert caught.value.remedy
+
+
+def test_what_goes_together_is_not_refused() -> None:
+    """lld is clang's own linker, and does for gcc without LTO; one of the hashes may be inside."""
+    lld = ("-fuse-ld=lld",)
+    release = a_release("3.14.7")
+    clang = Recipe(compiler=Compiler(cc="/usr/bin/clang-19", ldflags=lld))
+    refuse_impossible(clang, release, X86, CLANG)
+    plain = Recipe(compiler=Compiler(ldflags=lld), build=Build(optimize="pgo"))
+    refuse_impossible(plain, release, X86, GCC)
+    refuse_impossible(Recipe(modules=Modules(builtin=("_hmac",))), release, X86, GCC)
 
 
 def test_bolt_needs_a_profile() -> None:

@@ -70,7 +70,7 @@ class Run:
             note=self.notes.append,
             on_line=self.lines.append,
         )
-        return libraries(RELEASE, plan.keys_of(self.recipe, RELEASE, TOOLS, "gcc 12"), here)
+        return libraries(RELEASE, plan.keys_of(self.recipe, RELEASE, TOOLS, ("gcc 12",)), here)
 
 
 def content(bundle: Bundle) -> dict[str, bytes]:
