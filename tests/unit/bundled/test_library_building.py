@@ -11,6 +11,7 @@ from littles import FILES, LITTLE, PATCH, TOOLS, make_source
 from values import names, write
 
 from contain_python.bundled.building import Toolchain, build, configure_words, source_name
+from contain_python.bundled.hiding import hide
 from contain_python.bundled.table import Library
 from contain_python.elf_symbols import exported
 from contain_python.errors import CompileError, RecipeError, SourceError
@@ -166,6 +167,21 @@ def test_symbols_are_hidden_without_that_flag(yard: Yard) -> None:
     library = yard.root / "lib/liblittle.a"
     subprocess.run(["gcc", user, library, "-o", yard.folder / "user"], check=True)
     subprocess.run([yard.folder / "user"], check=True)
+
+
+def test_what_else_is_told_of_a_symbol_stays(tmp_path: Path) -> None:
+    """aarch64 marks functions that are called in another way, beside their visibility."""
+    source = write(tmp_path / "one.s", ".globl one\n.variant_pcs one\none: ret\n")
+    archive = tmp_path / "libone.a"
+    subprocess.run(["aarch64-linux-gnu-as", source, "-o", tmp_path / "one.o"], check=True)
+    subprocess.run(["ar", "rcsD", archive, tmp_path / "one.o"], check=True)
+    hide(archive)
+    symbols = subprocess.run(
+        ["aarch64-linux-gnu-readelf", "-sW", archive], capture_output=True, text=True, check=True
+    ).stdout
+    (line,) = [line for line in symbols.splitlines() if line.endswith(" one")]
+    assert "HIDDEN" in line
+    assert "VARIANT_PCS" in line
 
 
 def test_flags_of_the_library_come_last(yard: Yard) -> None:
