@@ -8,12 +8,16 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 _WAIT_SECONDS = 60.0
+
+#: dockerd gives containerd 15 seconds, which are too few on a machine that has much else to do.
+_HURRIED = "timeout waiting for containerd to start"
+
 _DISK_BYTES = 100 * 1024**3
 _MACHINE = Path("/")
 
@@ -103,9 +107,9 @@ def write_cache(base: str) -> str:
 
 @contextmanager
 def docker(
-    folder: Path, *, root: Path = _MACHINE, network: Network | None = None
+    folder: Path, *, root: Path = _MACHINE, network: Network | None = None, disk: bool = True
 ) -> Iterator[Docker]:
-    """Run a Docker Engine that keeps everything in a folder, and end it."""
+    """Run a Docker Engine that keeps everything in a folder, on a disk of its own, and end it."""
     (folder / "config").mkdir(parents=True, exist_ok=True)
     # buildah and podman insist on the file.
     (folder / "config/config.json").write_text(json.dumps(network.client if network else {}))
@@ -121,7 +125,7 @@ def docker(
     engine = Docker(folder=folder, root=root)
     log = folder / "dockerd.log"
     with (
-        _disk(folder / "data"),
+        _disk(folder / "data") if disk else nullcontext(),
         _running(argv, log, lambda: engine.run("version").returncode == 0, root),
     ):
         yield engine
@@ -226,15 +230,20 @@ def registry(folder: Path) -> Iterator[str]:
 def _running(
     argv: list[str], log: Path, ready: Callable[[], bool], root: Path = _MACHINE
 ) -> Iterator[None]:
-    with log.open("w") as stream:
-        process = subprocess.Popen(
-            argv, stdout=stream, stderr=stream, env={**os.environ, "PATH": path_of(root)}
-        )
+    def start() -> subprocess.Popen[bytes]:
+        with log.open("w") as stream:
+            return subprocess.Popen(
+                argv, stdout=stream, stderr=stream, env={**os.environ, "PATH": path_of(root)}
+            )
+
+    process = start()
     try:
         deadline = time.monotonic() + _WAIT_SECONDS
         while not ready():
-            assert process.poll() is None, log.read_text()[-2000:]
             assert time.monotonic() < deadline, log.read_text()[-2000:]
+            if process.poll() is not None:
+                assert _HURRIED in log.read_text(), log.read_text()[-2000:]
+                process = start()
             time.sleep(0.2)
         yield
     finally:

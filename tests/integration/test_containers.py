@@ -551,7 +551,10 @@ def test_disk_that_fills(bookworm: dict[str, Any], yard: Yard, tmp_path: Path) -
     """An engine whose disk fills while it exports says so, with code 7."""
     del bookworm
     tar = yard.root.parent / "bookworm.tar"
-    with small_disk(tmp_path / "disk", 200_000_000) as disk, docker(disk / "engine") as engine:
+    with (
+        small_disk(tmp_path / "disk", 200_000_000) as disk,
+        docker(disk / "engine", disk=False) as engine,
+    ):
         engine.ask("import", tar, "debian:bookworm-slim")
         small = Yard(root=yard.root, engine=engine)
         refused(small.invoke("image", "--network", "host"), 7, "disk full")
