@@ -37,6 +37,19 @@ def a_tree(root: Path, constant: int = 7, *more: str) -> Path:
     return root
 
 
+#: A function with computed gotos, under the name that gcc's LTO gives to a static one.
+GOTOS = """\
+long match(long x) __asm__("sre_ucs1_match.lto_priv.0");
+__attribute__((noinline)) long match(long x) {
+    static void *const places[] = {&&one, &&two, &&three};
+    goto *places[x % 3];
+one: return x + 1;
+two: x = x * 7; goto *places[x % 2];
+three: x = x - 5; goto *places[(x + 1) % 2];
+}
+"""
+
+
 def run(root: Path) -> str:
     return subprocess.run([root / "python"], capture_output=True, text=True, check=True).stdout
 
@@ -49,6 +62,14 @@ def trained(root: Path) -> Path:
     bolting.collect(RECIPE, root, root / "log")
     (root / "python").unlink()
     return root / bolting.COUNTED
+
+
+def test_computed_gotos_are_left_alone(tmp_path: Path) -> None:
+    """Functions that BOLT cannot follow are known by every name that a linker may give them."""
+    root = a_tree(tmp_path, 7, GOTOS)
+    bolting.instrument(RECIPE, root, root / "log")
+    assert "sre_ucs1_match.lto_priv.0" not in (root / "log").read_text()
+    assert run(root)
 
 
 def test_counts_reorder_the_executable(tmp_path: Path) -> None:
