@@ -36,8 +36,8 @@ _INTEL = "x86_64-"
 #: Modules whose objects _hmac has too, from 3.14 on.
 _HASHES = {"_md5", "_sha1", "_sha2", "_sha3", "_blake2"}
 
-#: LLVM's BOLT cannot follow a computed goto in code that may lie anywhere (as of LLVM 19). These are
-#: regular expressions: gcc's LTO gives static functions other names (sre_ucs1_match.lto_priv.0).
+#: LLVM's BOLT cannot follow a computed goto in code that may lie anywhere (as of LLVM 19). Regular
+#: expressions, for gcc's LTO gives static functions other names (sre_ucs1_match.lto_priv.0).
 BOLT_LEAVES_ALONE = "_PyEval_EvalFrameDefault,sre_ucs[124]_match.*"
 
 
