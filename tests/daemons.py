@@ -11,12 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 _WAIT_SECONDS = 60.0
-
-#: dockerd gives containerd 15 seconds, which are too few on a machine that has much else to do.
-_HURRIED = "timeout waiting for containerd to start"
 
 _DISK_BYTES = 100 * 1024**3
 _MACHINE = Path("/")
@@ -119,14 +117,17 @@ def docker(
         f"--bridge={network.bridge if network else 'none'}",
         *("--config-file", str(folder / "daemon.json")),
         *("--data-root", str(folder / "data")),
-        *("--exec-root", str(folder / "exec"), "--pidfile", str(folder / "pid")),
-        *("--host", f"unix://{folder}/docker.sock"),
+        *("--pidfile", str(folder / "pid"), "--host", f"unix://{folder}/docker.sock"),
     ]
     engine = Docker(folder=folder, root=root)
     log = folder / "dockerd.log"
     with (
+        # A socket's path has 107 bytes at most, and containerd's stand deep in this one.
+        TemporaryDirectory(prefix="engine-", ignore_cleanup_errors=True) as deep,
         _disk(folder / "data") if disk else nullcontext(),
-        _running(argv, log, lambda: engine.run("version").returncode == 0, root),
+        _running(
+            [*argv, "--exec-root", deep], log, lambda: engine.run("version").returncode == 0, root
+        ),
     ):
         yield engine
 
@@ -230,20 +231,15 @@ def registry(folder: Path) -> Iterator[str]:
 def _running(
     argv: list[str], log: Path, ready: Callable[[], bool], root: Path = _MACHINE
 ) -> Iterator[None]:
-    def start() -> subprocess.Popen[bytes]:
-        with log.open("w") as stream:
-            return subprocess.Popen(
-                argv, stdout=stream, stderr=stream, env={**os.environ, "PATH": path_of(root)}
-            )
-
-    process = start()
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            argv, stdout=stream, stderr=stream, env={**os.environ, "PATH": path_of(root)}
+        )
     try:
         deadline = time.monotonic() + _WAIT_SECONDS
         while not ready():
+            assert process.poll() is None, log.read_text()[-2000:]
             assert time.monotonic() < deadline, log.read_text()[-2000:]
-            if process.poll() is not None:
-                assert _HURRIED in log.read_text(), log.read_text()[-2000:]
-                process = start()
             time.sleep(0.2)
         yield
     finally:
