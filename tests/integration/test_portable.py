@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from bases import make_old_root
+from roots import furnish, inside
 from yards import build_soon
 
 from contain_python.elf import read_elf
@@ -144,26 +145,8 @@ def bullseye(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def installed(prefixes: dict[str, Path], bullseye: Path) -> Path:
     """Put the runtime there, and certificates of our own."""
-    shutil.copytree(prefixes["runtime"], bullseye / "python", symlinks=True)
-    shutil.copy(Path(__file__).parents[1] / "portable.py", bullseye / "portable.py")
-    certificates(bullseye / "certificates")
+    furnish(bullseye, prefixes["runtime"])
     return bullseye
-
-
-def inside(root: Path, *words: str) -> str:
-    """Run the Python in a root with words of its command line, and return what it printed."""
-    script = (
-        'mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" && root="$1" && shift &&'
-        ' exec env -i PATH="$PATH" chroot "$root" /python/bin/python3.14 -I "$@"'
-    )
-    done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", script, "sh", root, *words],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def test_older_system_runs_it(installed: Path) -> None:
@@ -194,21 +177,3 @@ def test_authorities_are_found_where_each_distribution_has_them(
         assert inside(installed, "-c", count).strip() == "1"
     finally:
         bundle.unlink()
-
-
-def certificates(folder: Path) -> None:
-    """Make an authority, and a server's certificate by it."""
-    folder.mkdir()
-
-    def openssl(*words: str) -> None:
-        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
-
-    constraints = ("-addext", "basicConstraints=critical,CA:TRUE")
-    usage = ("-addext", "keyUsage=critical,keyCertSign")
-    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "authority.key", "-out",
-            "authority.pem", "-subj", "/CN=authority", *constraints, *usage)  # fmt: skip
-    openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "server.key", "-out", "server.csr",
-            "-subj", "/CN=localhost")  # fmt: skip
-    (folder / "ext").write_text("subjectAltName=DNS:localhost\nauthorityKeyIdentifier=keyid\n")
-    openssl("x509", "-req", "-in", "server.csr", "-CA", "authority.pem", "-CAkey", "authority.key",
-            "-CAcreateserial", "-out", "server.pem", "-extfile", "ext")  # fmt: skip
