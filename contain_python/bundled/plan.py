@@ -100,6 +100,7 @@ def toolchain(recipe: Recipe, machine: str) -> Toolchain:
             "-fvisibility=hidden",
             *HARDENING_CFLAGS,
             *ARCHITECTURE_CFLAGS.get(architecture, ()),
+            "-g",
             "-gno-record-gcc-switches",
         ),
         host=machine,
