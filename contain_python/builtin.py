@@ -14,6 +14,10 @@ from contain_python.files import write_whole
 from contain_python.model import Release
 from contain_python.recipe import Recipe
 
+#: What has a file of its own in any case, and since when: `python -m asyncio ps PID` and other
+#: debuggers look for the tasks of a process in a file of that name.
+_APART = {"_asyncio": (3, 14)}
+
 #: A module's line, but for the condition before it: `@MODULE_MATH_TRUE@math mathmodule.c`.
 _LINE = re.compile(r"@MODULE_\w+_TRUE@(?P<line>(?P<name>\w+) .*)")
 
@@ -22,7 +26,12 @@ def wanted(recipe: Recipe, release: Release) -> tuple[str, ...]:
     """Return the names of the modules to be built in; none where all of them are."""
     if is_bundled(recipe) or release.parsed.release[:2] < SINCE:
         return ()
-    return tuple(name for name in recipe.modules.builtin if name not in recipe.modules.disabled)
+    others = (*recipe.modules.disabled, *_apart(release))
+    return tuple(name for name in recipe.modules.builtin if name not in others)
+
+
+def _apart(release: Release) -> tuple[str, ...]:
+    return tuple(name for name, since in _APART.items() if release.parsed.release[:2] >= since)
 
 
 def write_setup(recipe: Recipe, release: Release, root: Path) -> None:
@@ -32,9 +41,12 @@ def write_setup(recipe: Recipe, release: Release, root: Path) -> None:
     """
     if release.parsed.release[:2] < SINCE:
         return
-    names = wanted(recipe, release)
     listed = (root / "Modules/Setup.stdlib.in").read_text(encoding="utf-8").splitlines()
-    lines = [
-        match["line"] for match in map(_LINE.match, listed) if match and match["name"] in names
-    ]
-    write_whole(root / "Modules/Setup.local", "\n".join(("*static*", *lines, "")))
+    found = [match for match in map(_LINE.match, listed) if match]
+
+    def lines(names: tuple[str, ...]) -> list[str]:
+        return [match["line"] for match in found if match["name"] in names]
+
+    inside, apart = lines(wanted(recipe, release)), lines(_apart(release))
+    rules = ("*static*", *inside, *(("*shared*", *apart) if apart else ()), "")
+    write_whole(root / "Modules/Setup.local", "\n".join(rules))

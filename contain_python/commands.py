@@ -44,7 +44,7 @@ from contain_python.request import Request
 from contain_python.rules import Rules
 from contain_python.stages import configure, verify
 from contain_python.structure import one_of, unstructure
-from contain_python.targets import adapted, find_zig, is_zig, named, refuse_without_zig
+from contain_python.targets import adapted, find_zig, has_zig, is_zig, named, refuse_without_zig
 from contain_python.workspace import Workspace, default_cache
 
 
@@ -182,7 +182,7 @@ def completed(recipe: Recipe, options: Options) -> Recipe:
 
 def _provide(recipe: Recipe, cache: Path) -> None:
     """Put a target's compiler on PATH, unless what it takes is missing, which is told later."""
-    if shutil.which("gcc") and shutil.which("zig"):
+    if shutil.which("gcc") and has_zig():
         sysroot.provide(recipe, cache)
 
 

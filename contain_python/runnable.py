@@ -1,9 +1,11 @@
-"""Whether this machine can run an executable: its processor, and its dynamic loader."""
+"""Whether this machine can run an executable: its processor, its dynamic loader, its glibc."""
 
 from __future__ import annotations
 
 import platform
 from pathlib import Path
+
+from packaging.version import Version
 
 from contain_python.elf import read_elf
 
@@ -34,4 +36,11 @@ def why_not(executable: Path, root: Path = Path("/")) -> str:
     loader = facts.interpreter
     if loader and not (root / loader.lstrip("/")).exists():
         return f"its dynamic loader {loader} is not on this machine"
+    name, version = platform.libc_ver()
+    if root == Path("/") and name == "glibc" and _is_later(facts.highest_glibc, version):
+        return f"it needs glibc {facts.highest_glibc}, and this machine has {version}"
     return ""
+
+
+def _is_later(needed: str, there: str) -> bool:
+    return bool(needed) and Version(needed) > Version(there)

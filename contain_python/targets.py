@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+import re
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,6 +43,9 @@ _ALLOWED = (
 
 #: Modules whose libraries are not bundled: GPL (gdbm, and with it dbm's), or gone since 3.13.
 _LEFT_OUT = ("_crypt", "_dbm", "_gdbm")
+
+#: The first zig that all of this was tried with.
+_ZIG = (0, 17)
 
 #: zig's llvm-ar, below the workspace.
 _AR = "tools/llvm-ar"
@@ -329,12 +333,30 @@ def find_zig() -> None:
 def refuse_without_zig(recipe: Recipe) -> None:
     """Raise ToolchainError if there is a target and nothing that has its C library."""
     wanted = recipe.build.target
-    if wanted and not shutil.which("zig"):
-        raise ToolchainError(
-            f"there is no zig, which has the C library of {wanted}",
-            expected="the command zig on PATH, or the Python package ziglang",
-            remedy="pip install 'contain-python[targets]'",
-        )
+    if not wanted or has_zig():
+        return
+    place = shutil.which("zig")
+    raise ToolchainError(
+        f"{place or 'zig'}, which has the C library of {wanted}, "
+        + ("is too old, or does not run" if place else "is not there"),
+        expected=f"zig {'.'.join(map(str, _ZIG))} or later on PATH, or the Python package ziglang",
+        found=f"version {_zig_version()}" if place and _zig_version() else "",
+        remedy="run invoke through ./bootstrap, which installs ziglang"
+        + (", and take the other from PATH" if place else ""),
+    )
+
+
+def has_zig() -> bool:
+    """Return whether there is a zig that is new enough."""
+    match = re.match(r"(\d+)\.(\d+)", _zig_version())
+    return match is not None and (int(match[1]), int(match[2])) >= _ZIG
+
+
+def _zig_version() -> str:
+    try:
+        return process.output(["zig", "version"], error=ToolchainError).strip()
+    except ToolchainError:
+        return ""
 
 
 def build_machine() -> str:

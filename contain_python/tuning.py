@@ -191,6 +191,11 @@ def _conflicts(recipe: Recipe, machine: str, compiler: str) -> list[tuple[str, s
             "choose one of them",
         ),
         (
+            tuning.jit != "no" and bool(recipe.build.target),
+            "the JIT is only compiled for the machine that builds, not for a target",
+            'set jit = "no", or take the target away',
+        ),
+        (
             bool(tuning.cpu) and not machine.startswith(_INTEL),
             f"{machine} has no {tuning.cpu}",
             'set cpu = ""',
@@ -221,6 +226,11 @@ def _bolt_rules(recipe: Recipe, machine: str) -> tuple[tuple[bool, str, str], ..
             bool(tuning.bolt) and not machine.startswith(_INTEL),
             f"BOLT is only tried on x86_64, not on {machine}",
             'set bolt = ""',
+        ),
+        (
+            bool(tuning.bolt) and bool(recipe.build.target),
+            "BOLT is not tried with a target",
+            'set bolt = "", or take the target away',
         ),
         (
             bool(tuning.bolt) and "pgo" not in recipe.build.optimize,

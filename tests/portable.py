@@ -58,6 +58,55 @@ def counts() -> str:
     return "log2 is exact"
 
 
+#: What Fedora's kin have in their configuration, and one mistake of which is told.
+FEDORAS = """
+config_diagnostics = 1
+openssl_conf = start
+[start]
+alg_section = algorithms
+[algorithms]
+rh-allow-sha1-signatures = no
+"""
+
+
+def reads_configuration_of_others() -> str:
+    """OpenSSL connects although its configuration is another one's."""
+    with tempfile.NamedTemporaryFile("w", suffix=".cnf") as file:
+        file.write(FEDORAS)
+        file.flush()
+        subprocess.run(
+            [sys.executable, "-I", "-c", "import ssl; ssl.create_default_context()"],
+            env={**os.environ, "OPENSSL_CONF": file.name},
+            check=True,
+        )
+    return "Fedora's openssl.cnf"
+
+
+WAITING = """
+import asyncio
+async def main():
+    async with asyncio.TaskGroup() as group:
+        group.create_task(asyncio.sleep(60), name="a task that waits")
+        await asyncio.sleep(0)
+        print("ready", flush=True)
+asyncio.run(main())
+"""
+
+
+def tells_tasks() -> str:
+    """The tasks of one process are seen from another (3.14)."""
+    if sys.version_info < (3, 14):
+        return "not before 3.14"
+    with subprocess.Popen([sys.executable, "-c", WAITING], stdout=subprocess.PIPE) as waiting:
+        assert waiting.stdout
+        waiting.stdout.readline()
+        words = [sys.executable, "-m", "asyncio", "pstree", str(waiting.pid)]
+        seen = subprocess.run(words, capture_output=True, text=True, check=False)
+        waiting.kill()
+    assert "a task that waits" in seen.stdout, seen.stdout + seen.stderr
+    return "seen from another process"
+
+
 def calls_back() -> str:
     """libffi makes a C function of a Python one."""
     kind = ctypes.CFUNCTYPE(
@@ -300,8 +349,10 @@ def main(folder: Path) -> None:
         ("extensions", names_extensions),
         ("numbers", counts),
         ("ctypes", calls_back),
+        ("tasks", tells_tasks),
         ("sqlite", searches),
         ("tls", lambda: speaks_tls(folder)),
+        ("configuration", reads_configuration_of_others),
         ("authorities", knows_authorities),
         ("readline", edits_lines),
         ("history", remembers),

@@ -30,6 +30,15 @@ def inside(root: Path, *words: str) -> str:
     return done.stdout
 
 
+def tags_of(prefix: Path) -> set[str]:
+    """Return the platforms whose wheels the pip of a builder takes, on this machine."""
+    code = (
+        "from pip._vendor.packaging.tags import sys_tags; print(*{t.platform for t in sys_tags()})"
+    )
+    words: list[str | Path] = [prefix / "bin/python3", "-I", "-c", code]
+    return set(subprocess.run(words, capture_output=True, text=True, check=True).stdout.split())
+
+
 def _certificates(folder: Path) -> None:
     """Make an authority, and a server's certificate by it."""
     folder.mkdir()

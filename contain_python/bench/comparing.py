@@ -34,6 +34,9 @@ from contain_python.structure import structure, suggestion, unstructure
 OURS = "ours"
 SUMMARY = "bench.json"
 
+#: From so many rounds on the intervals hold the truth as often as they say.
+_SURE = 5
+
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
@@ -274,6 +277,8 @@ def show(summary: Summary, console: Console) -> None:
         console.say(_facts_line(facts))
     others = [one.name for one in summary.contenders if one.name != summary.reference]
     console.say(f"\ntimes as fast as {summary.reference} (95 % interval), {summary.rounds} rounds")
+    if summary.rounds < _SURE:
+        console.note(f"intervals are not to be relied on with fewer than {_SURE} rounds")
     for line in _table(summary, others):
         console.say(line)
     for name, why in summary.failed:

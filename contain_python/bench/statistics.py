@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from math import sqrt
 from statistics import geometric_mean, median
 
 from contain_python.bench.model import Ratio
@@ -29,26 +30,31 @@ def mean_ratio(pairs: Sequence[tuple[Rounds, Rounds]]) -> Ratio:
 
 
 def _bootstrapped(pairs: Sequence[tuple[Rounds, Rounds]]) -> Ratio:
-    generator = random.Random(0)  # noqa: S311  the same data give the same interval
-    draws = sorted(
-        geometric_mean(
-            _drawn_ratio(reference, contender, generator) for reference, contender in pairs
-        )
-        for _ in range(_DRAWS)
-    )
-    outside = int(_DRAWS * _OUTSIDE)
-    value = geometric_mean(middle(reference) / middle(contender) for reference, contender in pairs)
-    return Ratio(value=value, low=draws[outside], high=draws[-outside - 1])
+    """Return the ratio and its interval, by draws of rounds, and of the values in each.
 
-
-def _drawn_ratio(reference: Rounds, contender: Rounds, generator: random.Random) -> float:
-    """Return the ratio of one draw: of rounds, in which both stay together, and of values in each.
-
-    Drawing rounds alone, of which there are few, would claim to know too much.
+    The rounds of a draw are the same for everything: what disturbs one round, a busy neighbour or
+    the place that an executable got in memory, disturbs all that was measured in it. And draws of
+    few rounds scatter less than those few rounds do, so their distance is made up for.
     """
-    count = min(len(reference), len(contender))
+    generator = random.Random(0)  # noqa: S311  the same data give the same interval
+    count = min(len(rounds) for pair in pairs for rounds in pair)
+    value = geometric_mean(middle(reference) / middle(contender) for reference, contender in pairs)
+    draws = sorted(_drawn(pairs, count, generator) / value for _ in range(_DRAWS))
+    outside = int(_DRAWS * _OUTSIDE)
+    wider = sqrt(count / (count - 1)) if count > 1 else 1.0
+    return Ratio(
+        value=value,
+        low=value * draws[outside] ** wider,
+        high=value * draws[-outside - 1] ** wider,
+    )
+
+
+def _drawn(pairs: Sequence[tuple[Rounds, Rounds]], count: int, generator: random.Random) -> float:
     rounds = generator.choices(range(count), k=count)
-    return _drawn_median(reference, rounds, generator) / _drawn_median(contender, rounds, generator)
+    return geometric_mean(
+        _drawn_median(reference, rounds, generator) / _drawn_median(contender, rounds, generator)
+        for reference, contender in pairs
+    )
 
 
 def _drawn_median(values: Rounds, rounds: Sequence[int], generator: random.Random) -> float:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from packageurl import PackageURL
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from contain_python.errors import RecipeError
@@ -17,6 +18,7 @@ NAME = "libraries.toml"
 
 _PLACEHOLDER = re.compile(r"\{([^}]*)\}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +110,12 @@ def _check_needs(library: Library, before: set[str]) -> None:
 
 def _check(library: Library) -> None:
     where = f"{NAME}, {library.name}"
+    if not (_NAME.fullmatch(library.name) and library.version):
+        raise RecipeError(
+            f"{NAME}: a library has no name, or no version",
+            expected="a name in lower case, such as libffi, and a version",
+            found=f"{library.name!r}, {library.version!r}",
+        )
     pins = [Source(size=library.size, sha256=library.sha256)]
     pins += [library.repacked] if library.repacked else []
     for pin in pins:
@@ -122,10 +130,11 @@ def _check(library: Library) -> None:
     if library.repacked and not (library.url and library.pool):
         raise RecipeError(f"{where} has a repacked source", expected="url and pool beside it")
     _check_told(library, where)
-    for folder in library.keep:
-        if folder.startswith("/") or ".." in folder.split("/"):
+    kept = (pattern for patterns in library.keep.values() for pattern in patterns)
+    for path in (*library.keep, *kept, *library.texts):
+        if not path or path.startswith("/") or ".." in path.split("/"):
             raise RecipeError(
-                f"{where} keeps files in {folder!r}", expected="a directory such as lib or include"
+                f"{where} keeps {path!r}", expected="a relative path below the source, or the root"
             )
     try:
         SpecifierSet(library.series)
@@ -140,5 +149,15 @@ def _check_told(library: Library, where: str) -> None:
     for key, told in (("purl", library.purl), ("cpe", library.cpe)):
         if set(_PLACEHOLDER.findall(told)) - {"version"}:
             raise RecipeError(f"{where}: {key} can only name {{version}}", found=told)
+    try:
+        PackageURL.from_string(library.purl)
+    except ValueError as problem:
+        raise RecipeError(
+            f"{where}: purl is no package URL",
+            expected="pkg:TYPE/NAME@{version}",
+            found=str(problem),
+        ) from None
+    if not library.make or not all(library.make):
+        raise RecipeError(f"{where} is made by nothing", expected="the words of a command in make")
     if not (library.texts and library.keep):
         raise RecipeError(f"{where} keeps nothing", expected="at least a licence and a library")

@@ -84,12 +84,17 @@ def _read(subject: Subject) -> tuple[list[_File], list[Finding]]:
 
 
 def _interpreter(subject: Subject, files: list[_File]) -> list[_File]:
-    """Return the executable and the libraries of the prefix that it names, libpython above all."""
+    """Return the executable, the libraries of the prefix that it names, and each libpython."""
     executable = next((file for file in files if file.path == subject.executable.resolve()), None)
     if executable is None:
         return []
     named = executable.facts.needed
-    return [executable, *(file for file in files if file.facts.soname in named)]
+    others = (
+        file
+        for file in files
+        if file.facts.soname in named or file.facts.soname.startswith("libpython")
+    )
+    return [executable, *others]
 
 
 def _provided(file: _File, soname: str, subject: Subject) -> Path | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from contain_python import crossing, process
 from contain_python.bundled.building import LICENCES
 from contain_python.bundled.place import PLACE
+from contain_python.bundled.plan import is_bundled
 from contain_python.files import remove_tree, sorted_entries, whole_directory
 from contain_python.making import make_environment
 from contain_python.model import BuiltTree, Prefix
@@ -27,7 +28,8 @@ def install(recipe: Recipe, workspace: Workspace, tree: BuiltTree, on_line: Line
         if recipe.build.libpython == "both":
             _install_shared_library(tree, root)
         _install_pip(recipe, workspace, tree, root)
-        _install_licences(workspace.place("libraries") / LICENCES, root)
+        if is_bundled(recipe):
+            shutil.copytree(workspace.place("libraries") / LICENCES, root / PLACE)
         (root / "bin" / "python").symlink_to("python3")
         _link_version(tree, root)
         _normalise(root)
@@ -72,12 +74,6 @@ def _install_pip(recipe: Recipe, workspace: Workspace, tree: BuiltTree, root: Pa
         log=workspace.log("install"),
         environment=environment,
     )
-
-
-def _install_licences(licences: Path, root: Path) -> None:
-    """Take along the licences of the bundled libraries, if there are any."""
-    if licences.is_dir():
-        shutil.copytree(licences, root / PLACE)
 
 
 def _link_version(tree: BuiltTree, root: Path) -> None:

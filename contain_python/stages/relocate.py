@@ -25,6 +25,8 @@ PORTABLE_PROGRAMS = {
     "LDCXXSHARED": "c++",
     "BLDSHARED": "cc",
     "AR": "ar",
+    "RANLIB": "ranlib",
+    "LLVM_AR": "ar",
     "CPP": "cc",
 }
 
@@ -116,7 +118,7 @@ class _Rewriter:
 
     def _makefile(self, text: str) -> str:
         text = re.sub(
-            r"^(CC|CXX|AR|LINKCC|LDSHARED|LDCXXSHARED|BLDSHARED)=([ \t]*)(\S.*)$",
+            rf"^({'|'.join(PORTABLE_PROGRAMS)})=([ \t]*)(\S.*)$",
             lambda match: f"{match[1]}={match[2]}{_portable_line(match[1], match[3])}",
             self._neutral(text),
             flags=re.MULTILINE,

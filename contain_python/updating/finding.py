@@ -134,6 +134,8 @@ def libraries(
             for package, debian, is_security, suite in found
             if package == library.package
             and _follows(version := upstream_of(debian), library.follows)
+            # A tilde is before a release: 2.43~rc1.
+            and "~" not in version
             and DebianVersion(version) > DebianVersion(library.version)
         ]
         if not newer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ from typing import Any
 
 import pytest
 from bases import make_old_root
-from roots import furnish, inside
+from pythons import LIBRARY, compile_c
+from roots import furnish, inside, tags_of
 from yards import build_soon
 
 from contain_python.elf import read_elf
@@ -132,6 +134,46 @@ def test_wheels_keep_their_own_libraries(prefixes: dict[str, Path], tmp_path: Pa
         assert done.returncode == 0, done.stderr
         ours, theirs = done.stdout.splitlines()[0].split()
         assert ours != theirs
+
+
+def test_wheels_for_it_are_told_apart(prefixes: dict[str, Path]) -> None:
+    """pip takes manylinux's wheels, from those for glibc 2.17 on, and none of musl's."""
+    found = tags_of(prefixes["builder"])
+    assert "manylinux_2_17_x86_64" in found
+    assert not {tag for tag in found if "musl" in tag}
+
+
+#: What a provider would be: a library that tells when it is loaded.
+LOADED = '__attribute__((constructor)) static void told(void) { puts("LOADED"); }'
+CONFIGURATION = """\
+openssl_conf = start
+[start]
+providers = providers
+[providers]
+default = default
+other = other
+[default]
+activate = 1
+[other]
+module = {module}
+activate = 1
+"""
+
+
+def test_no_configuration_loads_code(prefixes: dict[str, Path], tmp_path: Path) -> None:
+    """A provider that openssl.cnf names is not loaded, as the system's OpenSSL would."""
+    module = compile_c(tmp_path / "provider.so", *LIBRARY, source=f"#include <stdio.h>\n{LOADED}\n")
+    configuration = tmp_path / "openssl.cnf"
+    configuration.write_text(CONFIGURATION.format(module=module), encoding="utf-8")
+    environment = {**os.environ, "OPENSSL_CONF": str(configuration)}
+    connecting = "import ssl; print(len(ssl.create_default_context().get_ciphers()) > 5)"
+    ours = str(prefixes["runtime"] / "bin/python3")
+    printed = [
+        subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stdout
+        for words in (["openssl", "ciphers"], [ours, "-c", connecting])
+    ]
+    assert "LOADED" in printed[0]
+    assert printed[1] == "True\n"
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from bases import extract_package
-from roots import furnish, inside
+from roots import furnish, inside, tags_of
 from yards import build_soon
 
 from contain_python.elf import read_elf
@@ -24,13 +24,17 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def extracted(artifacts: Path, kind: str, place: Path) -> Path:
+    """Return a flavour's prefix, extracted."""
+    (tarball,) = artifacts.glob(f"python-3.14.*-linux-x86_64-musl-{kind}.tar.zst")
+    extract(tarball, place)
+    return place / "opt/myorg/python"
+
+
 @pytest.fixture(scope="module")
 def prefix(artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the extracted runtime."""
-    (tarball,) = artifacts.glob("python-3.14.*-linux-x86_64-musl-runtime.tar.zst")
-    place = tmp_path_factory.mktemp("runtime")
-    extract(tarball, place)
-    return place / "opt/myorg/python"
+    return extracted(artifacts, "runtime", tmp_path_factory.mktemp("runtime"))
 
 
 def test_everything_was_tried_here(artifacts: Path) -> None:
@@ -46,6 +50,13 @@ def test_it_is_dynamic(prefix: Path) -> None:
     facts = read_elf(prefix / "bin/python3.14")
     assert facts
     assert facts.interpreter == "/lib/ld-musl-x86_64.so.1"
+
+
+def test_wheels_for_it_are_told_apart(artifacts: Path, tmp_path: Path) -> None:
+    """pip takes musllinux's wheels, and none of glibc's."""
+    found = tags_of(extracted(artifacts, "builder", tmp_path))
+    assert "musllinux_1_2_x86_64" in found
+    assert not {tag for tag in found if "manylinux" in tag}
 
 
 def test_it_works_where_there_is_nothing_but_musl(prefix: Path, tmp_path: Path) -> None:

@@ -16,12 +16,17 @@ RECIPE = Recipe(modules=Modules(builtin=("math", "_json", "_gone", "nis"), disab
 LISTED = """\
 # Modules that should always be present.
 *@MODULE_BUILDTYPE@*
+@MODULE__ASYNCIO_TRUE@_asyncio _asynciomodule.c
 @MODULE__JSON_TRUE@_json _json.c
 @MODULE_MATH_TRUE@math mathmodule.c
 @MODULE_CMATH_TRUE@cmath cmathmodule.c
 #@MODULE_NIS_TRUE@nis nismodule.c
 @MODULE_NIS_TRUE@nis nismodule.c
 """
+
+
+#: What has a file of its own in each build.
+ALONE = "*static*\n*shared*\n_asyncio _asynciomodule.c\n"
 
 
 @pytest.fixture
@@ -40,21 +45,29 @@ def setup_local(recipe: Recipe, version: str, source: Path) -> str:
 
 def test_what_is_named_is_built_in(source: Path) -> None:
     """With CPython's own words for each; what is disabled or not there is passed over."""
-    expected = "*static*\n_json _json.c\nmath mathmodule.c\n"
+    expected = "*static*\n_json _json.c\nmath mathmodule.c\n*shared*\n_asyncio _asynciomodule.c\n"
     assert setup_local(RECIPE, "3.14.7", source) == expected
 
 
 def test_another_choice_in_the_same_tree(source: Path) -> None:
     """Nothing of an earlier choice stays."""
     setup_local(RECIPE, "3.14.7", source)
-    assert setup_local(Recipe(), "3.14.7", source) == "*static*\n"
+    assert setup_local(Recipe(), "3.14.7", source) == ALONE
 
 
 def test_bundled_has_all_of_them_inside_anyway(source: Path) -> None:
     """There configure does it."""
     recipe = replace(RECIPE, build=Build(linkage="bundled"))
-    assert setup_local(recipe, "3.14.7", source) == "*static*\n"
+    assert setup_local(recipe, "3.14.7", source) == ALONE
     assert builtin.wanted(recipe, a_release("3.14.7")) == ()
+
+
+def test_tasks_can_be_looked_at(source: Path) -> None:
+    """_asyncio stays a file of its own, whatever a recipe says: debuggers look for that file."""
+    recipe = Recipe(modules=Modules(builtin=("_asyncio",)))
+    assert setup_local(recipe, "3.14.7", source) == ALONE
+    assert builtin.wanted(recipe, a_release("3.14.7")) == ()
+    assert setup_local(recipe, "3.13.15", source) == "*static*\n_asyncio _asynciomodule.c\n"
 
 
 def test_old_release(source: Path) -> None:

@@ -85,8 +85,9 @@ def manifest(
     )
     note = Finding(check="elf", level="note", where="bin/tool", what="seen")
     result = CheckResult(check="elf", examined="1 file", findings=(note,))
+    untried = CheckResult(check="modules", examined="cannot run here", findings=(), ran=False)
     archives: Archives = archive(workspace, flavours)
-    verified = Verified(archives=archives, runtime=(result,), builder=())
+    verified = Verified(archives=archives, runtime=(result, untried), builder=())
     text = manifest_text(recipe or Recipe(), workspace, verified, archives.of(kind), BESIDE)
     assert str(tmp_path) not in text
     assert text.endswith("}\n")
@@ -130,7 +131,10 @@ def test_ledger_and_checks_of_the_flavour(tmp_path: Path, workspace: Workspace) 
         {"stage": "strip", "rule": "test", "files": 2, "bytes": -14},
         {"stage": "prune-runtime", "rule": "pip", "files": 2, "bytes": -10},
     ]
-    assert [check["check"] for check in data["checks"]] == ["elf"]
+    assert data["checks"] == [
+        {"check": "elf", "passed": True},
+        {"check": "modules", "passed": "not run"},
+    ]
     builder = manifest(tmp_path / "again", workspace, "builder")
     assert [row["rule"] for row in builder["ledger"]] == ["test"]
     assert builder["checks"] == []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
+import pytest
 from pythons import EXECUTABLE, GUARDED, GUARDS, compile_c, elf_subject, script
 
 from contain_python.elf import read_elf
@@ -62,6 +64,22 @@ def test_another_processor(bare: Subject) -> None:
     theirs = ("aarch64", 183) if facts.machine == "EM_X86_64" else ("x86_64", 62)
     reason = why_not(for_machine(bare.executable, theirs[1]))
     assert reason.startswith(f"it is for {theirs[0]}, and this machine is ")
+
+
+def test_newer_glibc(bare: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An executable that needs a newer glibc than this machine has cannot run; both are told."""
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", "2.1"))
+    facts = read_elf(bare.executable)
+    assert facts
+    told = f"it needs glibc {facts.highest_glibc}, and this machine has 2.1"
+    assert why_not(bare.executable) == told
+    # What another root has is not known; and 2.9 is older than 2.34, whatever its letters say.
+    loader = tmp_path / facts.interpreter.lstrip("/")
+    loader.parent.mkdir(parents=True)
+    loader.touch()
+    assert why_not(bare.executable, tmp_path) == ""
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", "2.9"))
+    assert why_not(bare.executable)
 
 
 def test_what_has_no_loader(tmp_path: Path) -> None:

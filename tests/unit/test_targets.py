@@ -260,14 +260,31 @@ def test_no_zig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without zig a target is refused; where there is no target nobody asks for it."""
     monkeypatch.setenv("PATH", str(tmp_path))
     found = targets.adapted(for_target(MUSL))
-    with pytest.raises(ToolchainError, match="there is no zig") as caught:
+    with pytest.raises(ToolchainError, match="is not there") as caught:
         targets.refuse_without_zig(found)
     assert MUSL in caught.value.what
-    with pytest.raises(ToolchainError, match="there is no zig"):
+    with pytest.raises(ToolchainError, match="is not there"):
         compiler_identity(found)
     targets.refuse_without_zig(Recipe())
-    script(tmp_path / "zig", "#!/bin/sh\n")
+    script(tmp_path / "zig", "#!/bin/sh\necho 1.2.0-dev.7+abc\n")
     targets.refuse_without_zig(found)
+
+
+@pytest.mark.parametrize(
+    ("does", "told"), [("echo 0.11.0", "version 0.11.0"), ("exit 1", ""), ("echo none", "none")]
+)
+def test_zig_that_will_not_do(
+    does: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A zig that is too old or broken is told by its place, with the version that it takes."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    zig = script(tmp_path / "zig", f"#!/bin/sh\n{does}\n")
+    with pytest.raises(ToolchainError, match="is too old, or does not run") as caught:
+        targets.refuse_without_zig(targets.adapted(for_target(MUSL)))
+    assert str(zig) in caught.value.what
+    assert told in caught.value.found
+    assert "zig 0.17 or later" in caught.value.expected
+    assert not targets.has_zig()
 
 
 def test_zig_of_the_python_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,7 +292,7 @@ def test_zig_of_the_python_package(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     package = tmp_path / "ziglang"
     package.mkdir()
     (package / "__init__.py").touch()
-    script(package / "zig", "#!/bin/sh\n")
+    script(package / "zig", "#!/bin/sh\necho 0.17.1\n")
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.syspath_prepend(str(tmp_path))

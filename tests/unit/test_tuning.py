@@ -129,9 +129,13 @@ def test_an_old_clang_is_refused() -> None:
     refuse_impossible(clang, release, X86, CLANG)
 
 
+FOR_MUSL = Build(linkage="bundled", target="x86_64-linux-musl")
+
 NOT_TOGETHER = [
     (Recipe(compiler=Compiler(cc="cc")), CLANG, "cc is clang"),
     (Recipe(compiler=Compiler(ldflags=("-fuse-ld=lld",))), GCC, "lld cannot link what gcc"),
+    (Recipe(build=FOR_MUSL, tuning=Tuning(jit="yes")), GCC, "the JIT is only compiled for"),
+    (Recipe(build=FOR_MUSL, tuning=Tuning(bolt="llvm-bolt-19")), GCC, "BOLT is not tried with"),
     (Recipe(modules=Modules(builtin=("_hmac", "_md5"))), GCC, "_hmac has the code of _md5 inside"),
 ]
 

@@ -10,10 +10,14 @@ import pytest
 from contain_python.bench import statistics
 
 
-def noisy(center: float, rounds: int, seed: int) -> list[list[float]]:
-    """Return rounds of three values that scatter upwards, as times do."""
+def noisy(center: float, rounds: int, seed: int, between: float = 0.0) -> list[list[float]]:
+    """Return rounds of three values that scatter upwards, as times do; rounds may differ too."""
     generator = random.Random(seed)  # noqa: S311  the same data each time
-    return [[center + generator.expovariate(20 / center) for _ in range(3)] for _ in range(rounds)]
+    shifts = [1 + generator.gauss(0, between) for _ in range(rounds)]
+    return [
+        [shift * (center + generator.expovariate(20 / center)) for _ in range(3)]
+        for shift in shifts
+    ]
 
 
 def test_the_same_is_one() -> None:
@@ -39,13 +43,24 @@ def test_more_noise_is_more_doubt() -> None:
     assert rough.high - rough.low > calm.high - calm.low
 
 
-def test_the_interval_holds_the_truth() -> None:
-    """In nine of ten experiments of five rounds, the least there should be, it holds the truth."""
+@pytest.mark.parametrize(
+    ("rounds", "between", "least"), [(2, 0.0, 57), (2, 0.02, 51), (5, 0.02, 54), (10, 0.04, 54)]
+)
+def test_the_interval_holds_the_truth(rounds: int, between: float, least: int) -> None:
+    """It holds the truth in nine of ten experiments, of five rounds or more, that differ or not."""
     right = 0
     for seed in range(60):
-        found = statistics.ratio(noisy(2.0, 5, 2 * seed), noisy(1.0, 5, 2 * seed + 1))
+        reference = noisy(2.0, rounds, 2 * seed, between)
+        found = statistics.ratio(reference, noisy(1.0, rounds, 2 * seed + 1, between))
         right += found.low <= 2.0 <= found.high
-    assert right >= 54
+    assert right >= least
+
+
+def test_a_round_that_shifts_everything_is_doubt() -> None:
+    """Where all of a contender's programs were slower in one round, many of them make no surer."""
+    pairs = [([[1.0] * 3] * 4, [[1.0] * 3, [1.0] * 3, [1.02] * 3, [1.02] * 3])] * 40
+    found = statistics.mean_ratio(pairs)
+    assert found.high - found.low > 0.018
 
 
 def test_a_disturbance_of_both_disturbs_no_ratio() -> None:

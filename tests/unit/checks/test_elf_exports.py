@@ -97,6 +97,20 @@ def test_library_of_the_interpreter(bare: Subject) -> None:
     ]
 
 
+def test_library_beside_the_interpreter(bare: Subject) -> None:
+    """libpython is judged although the executable has all of it inside, and asks for none."""
+    compile_c(
+        bare.root / "lib/libpython3.13.so.1.0",
+        *LIBRARY,
+        "-Wl,-soname,libpython3.13.so.1.0",
+        source="int Py_More(void) { return 1; }\nint foreign_too(void) { return 1; }\n",
+    )
+    offering(bare, word=HIDDEN)
+    assert offences(bare) == [
+        ("lib/libpython3.13.so.1.0", "offers 1 symbol of others: foreign_too")
+    ]
+
+
 def test_what_a_file_offers(bare: Subject, tmp_path: Path) -> None:
     """What is taken from others, or is no ELF file, offers nothing."""
     subject = offering(bare)

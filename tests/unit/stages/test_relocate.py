@@ -228,6 +228,8 @@ def test_portable_programs() -> None:
         "LDCXXSHARED": "g++ -shared",
         "CPP": "gcc-12 -E",
         "AR": "gcc-ar-12",
+        "RANLIB": "zig ranlib",
+        "LLVM_AR": "/usr/src/tools/llvm-ar",
         "CFLAGS": "-O3 -Wall",
         "Py_DEBUG": 0,
     }
@@ -238,6 +240,8 @@ def test_portable_programs() -> None:
         "LDCXXSHARED": "c++ -shared",
         "CPP": "cc -E",
         "AR": "ar",
+        "RANLIB": "ranlib",
+        "LLVM_AR": "ar",
         "CFLAGS": "-O3 -Wall",
         "Py_DEBUG": 0,
     }

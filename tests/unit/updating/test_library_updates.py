@@ -47,6 +47,14 @@ def test_upstream_s_version(debian: str, upstream: str) -> None:
     assert upstream_of(debian) == upstream
 
 
+def test_pre_release_is_no_update() -> None:
+    """What comes before a release is not proposed."""
+    assert newer(("1.1~rc1-1", False, STABLE)) is None
+    found = newer(("1.2~rc1-1", False, STABLE), ("1.1-1", False, STABLE))
+    assert found
+    assert found.newest == "1.1"
+
+
 def test_newer_version() -> None:
     """What an archive has newer is told, with its suite and what to do."""
     assert newer(("1.1-1", False, STABLE)) == Update(
