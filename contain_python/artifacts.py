@@ -65,6 +65,7 @@ def describe(path: Path) -> Described:
         found = Described(manifest=manifest, tarball=tarball, data=data)
         # What a manifest must have.
         found.files, found.packed, data["release"]["version"], data["kind"]
+        _check(data)
     except (FileNotFoundError, IsADirectoryError):
         raise UsageError(
             f"there is no manifest {'in' if path.is_dir() else 'beside'} {path}",
@@ -77,6 +78,19 @@ def describe(path: Path) -> Described:
             found=f"{type(problem).__name__}: {problem}",
         ) from problem
     return found
+
+
+def _check(data: dict[str, Any]) -> None:
+    """Raise KeyError or TypeError for a manifest without what is compared and shown of it."""
+    data["compiler"], data["tool"]["version"], data["tool"]["fingerprint"]
+    for key in ("configure", "packages"):
+        data[key][:0]
+    if data["profile"]:
+        data["profile"]["name"]
+    for patch in data["patches"]:
+        patch["name"], patch["sha256"]
+    for row in data.get("ledger", []):
+        row["stage"], row["rule"], row["files"], row["bytes"]
 
 
 def _stem(name: str) -> str:

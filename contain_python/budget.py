@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from packaging.version import InvalidVersion, Version
+
 from contain_python.artifacts import Described, describe
 from contain_python.components import File
 from contain_python.differing import file_changes
@@ -67,15 +69,42 @@ def _grown(files: tuple[File, ...], before: Path) -> str:
     changes = [change for change in file_changes(former.files, files) if change.bytes > 0]
     rows = [f"{one.path}: {one.what}, {one.bytes:+d} bytes" for one in changes[:_TOLD]]
     more = len(changes) - len(rows)
-    told = f"since {before.name} ({human_size(former.unpacked)} unpacked) these grew"
+    told = f"since {former.manifest.name} ({human_size(former.unpacked)} unpacked) these grew"
     return "\n".join([told, *(rows or ["nothing"]), *([f"and {more} more"] if more else [])])
 
 
 def _former(before: Path) -> Described | None:
+    """Return the artifact that a build of this release left, or of the newest other one."""
+    rest = before.name.split("-", 2)[-1]
+    others = {_release(path): path for path in before.parent.glob(f"python-*-{rest}")}
+    series = _release(before).release[:2]
+    alike = [others[key] for key in sorted(others, reverse=True) if key.release[:2] == series]
+    for path in (before, *alike):
+        try:
+            return describe(path)
+        except ContainError:
+            continue
+    return None
+
+
+def _release(manifest: Path) -> Version:
+    """Return the version in an artifact's name; 0 where there is none."""
     try:
-        return describe(before)
-    except ContainError:
-        return None
+        return Version(manifest.name.split("-")[1])
+    except (InvalidVersion, IndexError):
+        return Version("0")
+
+
+def reference_of(budget: Budget) -> Path | None:
+    """Return what the start-up is compared with, if anything. Raises ToolchainError."""
+    than = budget.start_up.than
+    program = shutil.which(than)
+    if than and program is None:
+        raise ToolchainError(
+            f"there is no {than} to compare the start-up with",
+            remedy="name another interpreter under [budget.start_up] in contain.toml",
+        )
+    return Path(program) if program else None
 
 
 def refuse_slow_start(budget: Budget, executable: Path) -> float | None:
@@ -85,15 +114,10 @@ def refuse_slow_start(budget: Budget, executable: Path) -> float | None:
     CheckError if the part is larger than it may be, ToolchainError without the reference.
     """
     start = budget.start_up
-    if not start.than:
+    reference = reference_of(budget)
+    if reference is None:
         return None
-    program = shutil.which(start.than)
-    if program is None:
-        raise ToolchainError(
-            f"there is no {start.than} to compare the start-up with",
-            remedy="name another interpreter under [budget.start_up] in contain.toml",
-        )
-    ours, theirs = medians((executable, Path(program)))
+    ours, theirs = medians((executable, reference))
     if ours > theirs * start.ratio:
         raise CheckError(
             f"the interpreter takes {ours / theirs:.2f} times as long to start as {start.than}",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from contain_python import making, sysroot, toolchain, tuning
+from contain_python.budget import reference_of
 from contain_python.bundled import plan
 from contain_python.compilers import compiler_identity
 from contain_python.console import Console
@@ -230,6 +231,7 @@ def job_count(text: str) -> int:
 def prepare(request: Request, console: Console, *, install: bool) -> None:
     """Find every missing tool and header now, not after an hour. Raises ToolchainError."""
     refuse_without_zig(request.recipe)
+    reference_of(request.recipe.budget)
     if install:
         log = request.workspace.log("install-deps")
         installed = toolchain.install_deps(

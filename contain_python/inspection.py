@@ -12,6 +12,7 @@ from contain_python.differing import Difference, Sides, difference
 from contain_python.errors import UsageError
 from contain_python.extraction import extract
 from contain_python.files import human_size
+from contain_python.runnable import why_not
 from contain_python.spawning import medians
 from contain_python.structure import unstructure
 
@@ -105,6 +106,14 @@ def starts_of(first: Described, second: Described) -> dict[str, float]:
         programs = [
             extracted(one, Path(folder) / str(number)) for number, one in enumerate((first, second))
         ]
+        for program in programs:
+            reason = why_not(program.resolve())
+            if reason:
+                raise UsageError(
+                    f"{program.name} of {first.name} and {second.name} are not both started",
+                    found=reason,
+                    remedy="leave out --speed",
+                )
         one, other = medians(programs)
     return {"first": one, "second": other}
 
@@ -113,6 +122,10 @@ def extracted(one: Described, place: Path) -> Path:
     """Extract an artifact below `place`; return its interpreter. Raises UsageError."""
     if not one.tarball.is_file():
         raise UsageError(f"there is no {one.tarball}", remedy="leave out --speed, or fetch it")
+    if one.data["kind"] == "debug":
+        raise UsageError(
+            f"{one.name} has no interpreter", expected="a runtime or a builder", remedy="name that"
+        )
     place.mkdir()
     extract(one.tarball, place)
     return place / str(one.data["prefix"]).strip("/") / "bin" / "python3"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from dataclasses import dataclass, field
@@ -283,6 +284,7 @@ def parse_recipe(data: dict[str, object], path: Path) -> Recipe:
     recipe = structure(Recipe, {**data, "root": str(path.parent.resolve())}, path.name)
     check_prefix(recipe.build.prefix)
     _check_limits(recipe.download)
+    _check_budget(recipe.budget)
     for rule in recipe.strip.tests:
         if rule.flavours != FLAVOURS:
             raise RecipeError(
@@ -295,6 +297,19 @@ def parse_recipe(data: dict[str, object], path: Path) -> Recipe:
     for leftover in recipe.wheels.prune:
         _check_paths(leftover.name, leftover.paths)
     return recipe
+
+
+def _check_budget(budget: Budget) -> None:
+    for kind, limit in (("runtime", budget.runtime), ("builder", budget.builder)):
+        if min(limit.packed, limit.unpacked) < 0:
+            raise RecipeError(
+                f"a size in [budget.{kind}] is below 0", expected="bytes, or 0 for no limit"
+            )
+    if not 0 < budget.start_up.ratio < math.inf:
+        raise RecipeError(
+            f"ratio in [budget.start_up] cannot be {budget.start_up.ratio}",
+            expected="a number above 0: 1.1 permits a tenth more",
+        )
 
 
 def overridden(recipe: Recipe, words: str) -> Recipe:

@@ -52,13 +52,15 @@ def peak_memory(
     executable: Path, options: Sequence[str], code: str, environment: Mapping[str, str]
 ) -> int:
     """Return the peak of resident memory, in bytes, of a Python that runs some code."""
-    argv = [str(executable), *options, "-c", code + _TELL_MEMORY]
+    told = [str(executable), *options, "-c", code]
+    argv = [*told[:-1], code + _TELL_MEMORY]
     done = subprocess.run(  # noqa: S603  an interpreter that the user named
         argv, env=dict(environment), capture_output=True, text=True, check=False
     )
     match = re.search(r"^VmHWM:\s+(\d+) kB", done.stdout, re.MULTILINE)
     if done.returncode or not match:
-        raise _failed(argv, f"status {done.returncode}")
+        lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+        raise _failed(told, lines[-1])
     return int(match[1]) * 1024
 
 

@@ -15,7 +15,7 @@ from packaging.version import Version
 
 from contain_python import process
 from contain_python.compilers import compiler_identity
-from contain_python.errors import UsageError
+from contain_python.errors import ToolchainError, UsageError
 from contain_python.extraction import extract
 from contain_python.files import remove_tree, sorted_entries, write_whole
 from contain_python.keeping import code_of, digest
@@ -70,6 +70,19 @@ def named(name: str) -> Baseline:
         expected=f"the path of an interpreter, or one of {', '.join(found)}",
         remedy=suggestion(name, list(found)),
     )
+
+
+def refuse_without_programs(baseline: Baseline) -> None:
+    """Raise ToolchainError if this machine lacks what compiles a baseline."""
+    llvm = ("llvm-bolt", "merge-fdata") if "--enable-bolt" in baseline.configure else ()
+    path = _environment(baseline).get("PATH")
+    missing = [name for name in (baseline.cc, *llvm) if not shutil.which(name, path=path)]
+    if missing:
+        raise ToolchainError(
+            f"{baseline.name} cannot be built here: there is no {' and no '.join(missing)}",
+            expected=f"{baseline.cc} on PATH" + (", with BOLT of the same LLVM" if llvm else ""),
+            remedy="install it, or compare with something else",
+        )
 
 
 def configure_argv(baseline: Baseline, prefix: Path, series: str) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ from contain_python.structure import structure, suggestion, unstructure
 
 OURS = "ours"
 SUMMARY = "bench.json"
+_LOG = "bench.log"
 
 #: From so many rounds on the intervals hold the truth as often as they say.
 _SURE = 5
@@ -86,11 +87,11 @@ def bench(wanted: Wanted, options: commands.Options, console: Console) -> None:
     with tempfile.TemporaryDirectory(prefix="contain-bench-") as folder:
         place = Path(folder)
         with console.stage("prepare", 1, 3):
-            inside, refused = _prepared(found, selected, place, console)
+            inside, refused = _prepared(found, selected, place, output / _LOG, console)
         machine = _machine()
         with console.stage("measure", 2, 3):
             measured = running.measure(
-                found, inside, things, refused, rounds, place, console.progress
+                found, inside, things, refused, rounds, place, output / _LOG, console.progress
             )
     machine |= {"load afterwards": _load()}
     with console.stage("evaluate", 3, 3):
@@ -134,9 +135,13 @@ def _words(wanted: Wanted, options: commands.Options) -> tuple[str, ...]:
     for word in words:
         given = contenders.find(word)
         names.append(given.name if given else word)
-        if given is None and word not in baselines.known():
+        if word in baselines.known():
+            baselines.refuse_without_programs(baselines.named(word))
+        elif given is None:
             commands.refuse_impossible(_request(_choice_options(word, options)))
-    twice = sorted({name for name in names if names.count(name) > 1 or _file_name(name) == SUMMARY})
+    files = [_file_name(name) for name in names]
+    twice = [name for name in names if files.count(_file_name(name)) > 1]
+    twice += [name for name in names if _file_name(name) == SUMMARY]
     if twice:
         raise UsageError(
             f"another interpreter, or a file, has the name {twice[0]}",
@@ -215,6 +220,7 @@ def _prepared(
     found: Sequence[Contender],
     selected: tuple[programs.Program, ...],
     place: Path,
+    log: Path,
     console: Console,
 ) -> tuple[dict[str, Contender], dict[str, str]]:
     inside: dict[str, Contender] = {}
@@ -222,7 +228,7 @@ def _prepared(
     for number, contender in enumerate(found if selected else ()):
         console.progress(Progress(fraction=number / len(found), doing=contender.name))
         inner, lacking = programs.prepare(
-            contender, selected, place / f"venv-{number}", place / "prepare.log", console.line
+            contender, selected, place / f"venv-{number}", log, console.line
         )
         inside[contender.name] = inner
         refused |= {name: f"{contender.name}: {why}" for name, why in lacking.items()}
@@ -232,15 +238,22 @@ def _prepared(
 def _machine() -> dict[str, str]:
     """Return what figures depend on."""
     information = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    models = [line for line in information.splitlines() if line.startswith("model name")]
     return {
-        "processor": models[0].partition(":")[2].strip() if models else platform.processor(),
+        "processor": processor(information) or platform.machine(),
         "processors": str(len(os.sched_getaffinity(0))),
         "kernel": platform.release(),
         "C library": " ".join(platform.libc_ver()),
         "date": dt.datetime.now(tz=dt.UTC).date().isoformat(),
         "load before": _load(),
     }
+
+
+def processor(information: str) -> str:
+    """Return what /proc/cpuinfo says of the first processor; ARM's have numbers for names."""
+    rows = [line.partition(":") for line in information.splitlines()]
+    told = {key.strip(): value.strip() for key, _, value in reversed(rows)}
+    arm = (f"{key} {told[key]}" for key in ("CPU implementer", "CPU part") if key in told)
+    return told.get("model name") or ", ".join(arm)
 
 
 def _load() -> str:
@@ -277,10 +290,10 @@ def show(summary: Summary, console: Console) -> None:
         console.say(_facts_line(facts))
     others = [one.name for one in summary.contenders if one.name != summary.reference]
     console.say(f"\ntimes as fast as {summary.reference} (95 % interval), {summary.rounds} rounds")
-    if summary.rounds < _SURE:
-        console.note(f"intervals are not to be relied on with fewer than {_SURE} rounds")
     for line in _table(summary, others):
         console.say(line)
+    if summary.rounds < _SURE:
+        console.note(f"of fewer than {_SURE} rounds the intervals are rough")
     for name, why in summary.failed:
         console.note(f"{name} is not in the means: {why}")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from contain_python import process
 from contain_python.bench.model import Contender, Facts, Size
+from contain_python.elf import read_elf
 from contain_python.errors import ContainError, UsageError
 from contain_python.files import sorted_files
 
@@ -55,6 +56,13 @@ def find(word: str) -> Contender | None:
     )
 
 
+def libpython_of(executable: Path, path: str) -> Path | None:
+    """Return the library that has the interpreter, if the executable asks for one."""
+    facts = read_elf(executable)
+    asks = facts and any(name.startswith("libpython") for name in facts.needed)
+    return Path(path) if path and asks else None
+
+
 def facts(contender: Contender) -> Facts:
     """Return what an interpreter says of itself, and its size. Raises UsageError if it is none."""
     try:
@@ -71,7 +79,7 @@ def facts(contender: Contender) -> Facts:
             f"{contender.executable} is no Python that runs",
             found=problem.found if isinstance(problem, ContainError) else str(problem),
         ) from problem
-    shared = Path(told["shared"]) if told["shared"] else None
+    shared = libpython_of(executable, told["shared"])
     packages = {"site-packages", "dist-packages"}
     files = [
         path

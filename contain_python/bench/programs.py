@@ -77,6 +77,8 @@ def select(selection: str) -> tuple[Program, ...]:
 
     manifest = _manifest.load_manifest(None)
     words = SHORT if selection == "short" else selection
+    if not words.replace(",", "").strip():
+        raise _unknown(selection, "no name: that would be all of them")
     try:
         parsed = _utils.parse_selections(
             words.lower(), lambda op, text: _benchmark_selections.parse_selection(text, op=op)

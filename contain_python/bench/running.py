@@ -51,6 +51,7 @@ def measure(  # noqa: PLR0913, PLR0917  what, who, how often, and where
     refused: Mapping[str, str],
     rounds: int,
     place: Path,
+    log: Path,
     progress: Callable[[Progress], None],
 ) -> Measured:
     """Measure every thing on every contender in each round, a different one first each time."""
@@ -66,20 +67,26 @@ def measure(  # noqa: PLR0913, PLR0917  what, who, how often, and where
             first = (number + index) % len(contenders)
             for contender in (*contenders[first:], *contenders[:first]):
                 if thing.name not in measured.failed:
-                    _measure_one(thing, contender, inside, place, measured)
+                    _measure_one(thing, contender, inside, place, log, measured)
     return measured
 
 
-def _measure_one(
-    thing: Start | Program, contender: Contender, inside: Inside, place: Path, measured: Measured
+def _measure_one(  # noqa: PLR0913, PLR0917  what, on whom, and where
+    thing: Start | Program,
+    contender: Contender,
+    inside: Inside,
+    place: Path,
+    log: Path,
+    measured: Measured,
 ) -> None:
-    if isinstance(thing, Start):
-        measured.add(thing, contender, thing.measure(contender))
-        return
-    log = place / "programs.log"
     try:
-        runs = programs.measure(thing, inside[contender.name], place, log)
+        if isinstance(thing, Start):
+            runs = thing.measure(contender)
+        else:
+            runs = programs.measure(thing, inside[contender.name], place, log)
     except ContainError as problem:
+        if thing.kind == "start-up":
+            raise
         told = problem.found.strip().splitlines()
         measured.failed[thing.name] = f"{contender.name}: {told[-1] if told else problem.what}"
         return
@@ -107,16 +114,24 @@ def _row(name: str, measured: Measured, reference: str, names: Sequence[str]) ->
             for contender, rounds in found.items()
             if contender != reference
         },
-        memory={
-            contender: statistics.middle(
-                [
-                    [run.get_metadata()["mem_max_rss"] for run in runs]
-                    for runs in measured.runs[name][contender]
-                ]
-            )
-            for contender in names
-        },
+        memory=_memory({contender: measured.runs[name][contender] for contender in names}),
     )
+
+
+def _memory(found: Mapping[str, Sequence[Sequence[Any]]]) -> dict[str, float]:
+    """Return the medians of the peak memory, in bytes; nothing where one did not tell it."""
+    peaks = {
+        contender: [[_peak(run.get_metadata()) for run in runs] for runs in rounds]
+        for contender, rounds in found.items()
+    }
+    if not all(peak for rounds in peaks.values() for runs in rounds for peak in runs):
+        return {}
+    return {contender: statistics.middle(rounds) for contender, rounds in peaks.items()}
+
+
+def _peak(metadata: Mapping[str, Any]) -> float:
+    """Return what pyperf noted: of a command that a program measures, if it starts one."""
+    return float(metadata.get("command_max_rss") or metadata.get("mem_max_rss") or 0)
 
 
 def means(

@@ -98,12 +98,20 @@ def gather(
         checks=checks,
         elf=elf,
         bill=_bill(artifact),
-        timeline=read_timeline(workspace / str(artifact.data["release"]["version"])),
+        timeline=_timeline(artifact, workspace / str(artifact.data["release"]["version"])),
         bench=summary,
         axis=axis(_bounds(summary)) if summary else None,
         memory=memory_ratios(summary) if summary else {},
         difference=difference(previous, artifact) if previous else None,
     )
+
+
+def _timeline(artifact: Described, root: Path) -> tuple[Spent, ...]:
+    """Return what a workspace's stages took, if it is this artifact that they made last."""
+    hashes = (path.read_text(encoding="utf-8") for path in root.glob("packed/*.json"))
+    if any(str(artifact.data["tarball"]["sha256"]) in text for text in hashes):
+        return read_timeline(root)
+    return ()
 
 
 def _elf_rows(subject: Subject) -> tuple[ElfRow, ...]:
@@ -152,13 +160,29 @@ def _bill_row(one: dict[str, Any]) -> BillRow:
 def _summary(path: Path) -> Summary:
     try:
         data: Any = json.loads(path.read_text(encoding="utf-8"))
-        return structure(Summary, data, path.name)
+        return _checked(structure(Summary, data, path.name))
     except FileNotFoundError:
         raise UsageError(
             f"there is no {path}", expected="bench.json, as invoke bench writes it"
         ) from None
     except (OSError, ValueError, ContainError) as problem:
         raise UsageError(f"{path} is no result of invoke bench", found=str(problem)) from problem
+
+
+def _checked(summary: Summary) -> Summary:
+    """Return a comparison. Raises ValueError for one that cannot be drawn."""
+    names = {one.name for one in summary.contenders}
+    others = names - {summary.reference}
+    if summary.reference not in names:
+        raise ValueError(f"its reference {summary.reference} is not measured")
+    for row in summary.rows:
+        if not (others <= row.ratios.keys() and (not row.memory or names <= row.memory.keys())):
+            raise ValueError(f"{row.name} is not measured on all of {', '.join(sorted(names))}")
+        if any(not 0 < one.low <= one.high for one in row.ratios.values()):
+            raise ValueError(f"{row.name} has an impossible interval")
+        if any(kilobytes <= 0 for kilobytes in row.memory.values()):
+            raise ValueError(f"{row.name} takes no memory")
+    return summary
 
 
 def _bounds(summary: Summary) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -46,6 +47,29 @@ def test_what_grew_is_named(tmp_path: Path) -> None:
         "lib/python3.13/json.py: changed, +500 bytes",
         "lib/python3.13/fresh.py: added, +50 bytes",
     ]
+
+
+@pytest.mark.parametrize(
+    ("others", "told"),
+    [
+        (("3.13.9", "3.13.14", "3.12.20"), "python-3.13.14-"),
+        (("3.12.20", "3.14.0"), "there is no former manifest"),
+    ],
+)
+def test_the_release_before_is_compared_with(
+    tmp_path: Path, others: tuple[str, ...], told: str
+) -> None:
+    """A first build of a release is compared with the newest other one of its series."""
+    former = a_former(tmp_path / "former")
+    rest = former.name.split("-", 2)[-1]
+    for version in others:
+        shutil.copy(former, tmp_path / f"python-{version}-{rest}")
+    shutil.copy(former, tmp_path / f"python-3.13.20-{rest.replace('runtime', 'builder')}")
+    with pytest.raises(CheckError) as caught:
+        refuse_unpacked(
+            Budget(runtime=Limit(unpacked=1)), "runtime", FILES, tmp_path / f"python-3.13.15-{rest}"
+        )
+    assert told in caught.value.found
 
 
 @pytest.mark.parametrize("content", [None, "", "{}"])

@@ -140,6 +140,26 @@ def test_modes_and_links_are_differences(pair: tuple[Path, Path]) -> None:
     assert {change.path for change in changed} == {first.path, "bin/python3"}
 
 
+@pytest.mark.parametrize("key", ["tool", "packages", "profile", "compiler", "configure", "patches"])
+def test_a_manifest_without_what_is_compared(tmp_path: Path, key: str) -> None:
+    """A manifest that lacks what tells artifacts apart is none."""
+    path = describe(an_artifact(tmp_path, {"x": b"x"})).manifest
+    data = json.loads(path.read_text(encoding="utf-8"))
+    del data[key]
+    path.write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(UsageError, match="is no manifest"):
+        describe(path)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"ledger": [1]}, {"packages": 1}, {"patches": ["x"]}, {"profile": 1}]
+)
+def test_a_manifest_of_another_form(tmp_path: Path, changes: dict[str, object]) -> None:
+    """What is there must have the form that it is read in."""
+    with pytest.raises(UsageError, match="is no manifest"):
+        describe(an_artifact(tmp_path, {"x": b"x"}, **changes))
+
+
 def test_debug_symbols_can_be_compared(tmp_path: Path) -> None:
     """They have no prefix, and no symbols that others could use."""
     path = an_artifact(tmp_path, {"x": b"x"}, kind="debug")
@@ -163,6 +183,9 @@ def test_speed_is_that_of_both(tmp_path: Path, capsys: pytest.CaptureFixture[str
     show_difference(str(quick), str(slow), Console(as_json=True), speed=True)
     told = json.loads(capsys.readouterr().out)["start_up"]
     assert 0 < told["first"] < told["second"]
+    symbols = an_artifact(tmp_path / "c", {"x": b"x"}, kind="debug")
+    with pytest.raises(UsageError, match="has no interpreter"):
+        show_difference(str(symbols), str(symbols), Console(), speed=True)
     quick.unlink()
     with pytest.raises(UsageError, match=r"there is no .*runtime\.tar\.gz"):
         show_difference(str(quick), str(slow), Console(), speed=True)

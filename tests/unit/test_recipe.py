@@ -218,3 +218,17 @@ def test_what_cannot_be_set_is_refused(words: str, told: str) -> None:
         overridden(Recipe(root=Path("/r")), words)
     assert told in caught.value.what
     assert caught.value.remedy or caught.value.expected
+
+
+@pytest.mark.parametrize(
+    ("budget", "told"),
+    [
+        ({"runtime": {"packed": -1}}, "a size in [budget.runtime] is below 0"),
+        ({"builder": {"unpacked": -1}}, "a size in [budget.builder] is below 0"),
+        ({"start_up": {"ratio": 0.0}}, "ratio in [budget.start_up] cannot be 0.0"),
+        ({"start_up": {"ratio": float("nan")}}, "ratio in [budget.start_up] cannot be nan"),
+    ],
+)
+def test_budget_that_nothing_or_everything_exceeds(budget: dict[str, object], told: str) -> None:
+    """A limit below 0 would fail every build, and a ratio that is no number none."""
+    assert told in str(refused({"budget": budget}))

@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from pythons import LIBRARY, compile_c
 from values import write
 
-from contain_python.bench.contenders import facts, find
+from contain_python.bench.contenders import facts, find, libpython_of
 from contain_python.bench.model import Contender
 from contain_python.errors import UsageError
 from contain_python.subject import Subject
@@ -51,6 +52,18 @@ def test_facts_of_a_real_one() -> None:
     assert found.version == ".".join(map(str, sys.version_info[:3]))
     assert found.size.executable > 10_000
     assert found.size.library > found.size.byte_code
+
+
+def test_only_a_library_that_is_asked_for_counts(tmp_path: Path) -> None:
+    """A libpython beside an executable that has all of it inside is another's."""
+    library = compile_c(
+        tmp_path / "libpython3.13.so", *LIBRARY, "-Wl,-soname,libpython3.13.so.1.0", source="int x;"
+    )
+    alone = compile_c(tmp_path / "alone")
+    asking = compile_c(tmp_path / "asking", "-Wl,--no-as-needed", str(library))
+    assert libpython_of(alone, str(library)) is None
+    assert libpython_of(asking, str(library)) == library
+    assert libpython_of(asking, "") is None
 
 
 def test_what_is_no_python_is_refused(tmp_path: Path) -> None:

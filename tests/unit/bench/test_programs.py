@@ -29,7 +29,7 @@ def test_names_and_groups_are_pyperformances() -> None:
     assert all(one.script.is_file() for one in select("short"))
 
 
-@pytest.mark.parametrize("words", ["no_such_program", "nbody,nothing", "?!"])
+@pytest.mark.parametrize("words", ["no_such_program", "nbody,nothing", "?!", "", " ", ","])
 def test_an_unknown_name_is_refused(words: str) -> None:
     """A program that pyperformance does not know is told by name."""
     with pytest.raises(UsageError, match="no such programs") as caught:
@@ -79,6 +79,8 @@ def test_loops_are_those_of_the_first(tmp_path: Path) -> None:
 def test_a_program_that_fails_is_told_and_left_out(tmp_path: Path) -> None:
     """One that dies is measured no more, and counts nowhere."""
     program = a_program(tmp_path, "raise SystemExit('it is broken')\n")
-    measured = running.measure([OWN], {"own": OWN}, [program], {}, 2, tmp_path, lambda _: None)
+    measured = running.measure(
+        [OWN], {"own": OWN}, [program], {}, 2, tmp_path, tmp_path / "log", lambda _: None
+    )
     assert not measured.runs
     assert measured.failed == {"own": "own: it is broken"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pyperf
 import pytest
 from packaging.specifiers import SpecifierSet
 from values import write
@@ -32,7 +33,7 @@ def a_pair(folder: Path) -> tuple[Contender, Contender]:
 def test_a_slower_interpreter_is_found(tmp_path: Path) -> None:
     """The ratio of the one that sleeps is below one, with its whole interval."""
     pair, seen = a_pair(tmp_path), list[Progress]()
-    measured = running.measure(pair, {}, [PASS], {}, 2, tmp_path, seen.append)
+    measured = running.measure(pair, {}, [PASS], {}, 2, tmp_path, tmp_path / "log", seen.append)
     (row,) = running.rows(measured, "plain", ["plain", "slow"])
     assert row.ratios["slow"].high < 1
     assert row.medians["slow"] > row.medians["plain"]
@@ -55,7 +56,9 @@ def test_memory_is_the_interpreters_own(tmp_path: Path) -> None:
 def test_each_round_measures_every_start(tmp_path: Path) -> None:
     """A round starts each interpreter a fixed number of times."""
     pair = a_pair(tmp_path)
-    measured = running.measure(pair[:1], {}, [PASS], {}, 3, tmp_path, lambda _: None)
+    measured = running.measure(
+        pair[:1], {}, [PASS], {}, 3, tmp_path, tmp_path / "log", lambda _: None
+    )
     assert [len(runs) for runs in measured.runs["-c pass"]["plain"]] == [STARTS] * 3
 
 
@@ -64,7 +67,9 @@ def test_no_start_leaves_byte_code(python: Subject, tmp_path: Path) -> None:
     for cached in python.stdlib.rglob("*.pyc"):
         cached.unlink()
     bare = Contender(name="bare", executable=python.executable)
-    running.measure([bare], {}, starts(("json",)), {}, 1, tmp_path, lambda _: None)
+    running.measure(
+        [bare], {}, starts(("json",)), {}, 1, tmp_path, tmp_path / "log", lambda _: None
+    )
     assert not list(python.stdlib.rglob("*.pyc"))
 
 
@@ -81,10 +86,52 @@ def test_a_start_that_fails_is_an_error(tmp_path: Path) -> None:
         starts(("no_such_module",))[2].measure(a_pair(tmp_path)[0])
 
 
+def test_a_module_that_one_lacks_is_told_and_left_out(tmp_path: Path) -> None:
+    """What cannot be imported counts nowhere, the rest is measured, and the cause is told."""
+    pair, things = a_pair(tmp_path), starts(("no_such_module", "json"))
+    measured = running.measure(pair, {}, things, {}, 1, tmp_path, tmp_path / "log", lambda _: None)
+    why = "plain: ModuleNotFoundError: No module named 'no_such_module'"
+    assert measured.failed == {"import no_such_module": why}
+    rows = running.rows(measured, "plain", ["plain", "slow"])
+    assert [row.name for row in rows] == ["-c pass", "-I -S -c pass", "import json"]
+
+
+def test_an_interpreter_that_does_not_start_is_an_error(tmp_path: Path) -> None:
+    """Without `-c pass` nothing else can be measured."""
+    dead = Contender(
+        name="dead", executable=write(tmp_path / "dead", "#!/bin/sh\nexit 3\n", mode=0o755)
+    )
+    with pytest.raises(CheckError, match="-c pass failed"):
+        running.measure([dead], {}, [PASS], {}, 1, tmp_path, tmp_path / "log", lambda _: None)
+
+
+def test_memory_that_was_not_told(tmp_path: Path) -> None:
+    """Where pyperf noted no peak there is no memory to compare; the times count all the same."""
+    one = a_pair(tmp_path)[0]
+    (run, *_) = PASS.measure(one)["-c pass"]
+    untold = pyperf.Run([2.0], metadata={"name": "x", "unit": "second"}, collect_metadata=False)
+    command = {"name": "x", "unit": "second", "mem_max_rss": 7, "command_max_rss": 9000}
+    starts_another = pyperf.Run([2.0], metadata=command, collect_metadata=False)
+    measured = running.Measured()
+    for runs in ([run], [untold]):
+        for contender in a_pair(tmp_path):
+            measured.add(PASS, contender, {"-c pass": runs})
+    measured.add(PASS, one, {"other": [starts_another]})
+    (row,) = running.rows(measured, "plain", ["plain", "slow"])
+    assert row.memory == {}
+    assert row.medians["plain"] > 0
+    measured.origins["-c pass"] = "gone"
+    measured.failed["gone"] = "it is"
+    (row,) = running.rows(measured, "plain", ["plain"])
+    assert row.memory == {"plain": 9000}
+
+
 def test_what_was_refused_is_not_measured(tmp_path: Path) -> None:
     """What a contender cannot run is measured on nobody."""
     refused = {"-c pass": "slow: no"}
-    measured = running.measure(a_pair(tmp_path), {}, [PASS], refused, 1, tmp_path, lambda _: None)
+    measured = running.measure(
+        a_pair(tmp_path), {}, [PASS], refused, 1, tmp_path, tmp_path / "log", lambda _: None
+    )
     assert measured.failed == refused
     assert running.rows(measured, "plain", ["plain", "slow"]) == ()
 
@@ -113,7 +160,9 @@ def test_what_fails_later_counts_nowhere(tmp_path: Path) -> None:
         python=SpecifierSet(),
     )
     inside = {one.name: one for one in pair}
-    measured = running.measure(pair, inside, [program], {}, 3, tmp_path, lambda _: None)
+    measured = running.measure(
+        pair, inside, [program], {}, 3, tmp_path, tmp_path / "log", lambda _: None
+    )
     assert measured.failed == {"flaky": "a: it is worn out"}
     assert measured.runs["one"]["a"]
     assert running.rows(measured, "a", ["a", "b"]) == ()
