@@ -71,7 +71,7 @@ def describe(path: Path) -> Described:
             f"there is no manifest {'in' if path.is_dir() else 'beside'} {path}",
             expected="a tarball that invoke build-python made, beside its manifest, or that",
         ) from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
+    except (OSError, LookupError, ValueError, TypeError, AttributeError, RecursionError) as problem:
         raise UsageError(
             f"{manifest} is no manifest",
             expected="python-VERSION-linux-ARCH-FLAVOUR.json of invoke build-python",
@@ -81,16 +81,16 @@ def describe(path: Path) -> Described:
 
 
 def _check(data: dict[str, Any]) -> None:
-    """Raise KeyError or TypeError for a manifest without what is compared and shown of it."""
-    data["compiler"], data["tool"]["version"], data["tool"]["fingerprint"]
-    for key in ("configure", "packages"):
-        data[key][:0]
+    """Raise what reading it raises for a manifest without what is compared and shown of it."""
+    data["compiler"], data["tool"]["version"], data["tool"]["fingerprint"][:16]
+    for words in (data["configure"], data["packages"], data.get("make", [])):
+        words[:0]
     if data["profile"]:
         data["profile"]["name"]
     for patch in data["patches"]:
-        patch["name"], patch["sha256"]
+        patch["name"], patch["sha256"][:16]
     for row in data.get("ledger", []):
-        row["stage"], row["rule"], row["files"], row["bytes"]
+        row["stage"], row["rule"], row["files"], row["bytes"] + 0
 
 
 def _stem(name: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from contain_python.artifacts import Described, describe
 from contain_python.components import File
@@ -18,6 +19,9 @@ from contain_python.recipe import Budget, Limit
 from contain_python.spawning import STARTS, medians
 
 _TOLD = 8
+
+#: How an artifact's name begins: python-3.14.7t-, python-3.15.0rc2-.
+_RELEASE = re.compile(r"python-(\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?)([a-z]*)-")
 
 
 def limit(budget: Budget, kind: str) -> Limit:
@@ -77,8 +81,12 @@ def _former(before: Path) -> Described | None:
     """Return the artifact that a build of this release left, or of the newest other one."""
     rest = before.name.split("-", 2)[-1]
     others = {_release(path): path for path in before.parent.glob(f"python-*-{rest}")}
-    series = _release(before).release[:2]
-    alike = [others[key] for key in sorted(others, reverse=True) if key.release[:2] == series]
+    wanted, flags = _release(before)
+    alike = [
+        others[version, kind]
+        for version, kind in sorted(others, reverse=True)
+        if (version.release[:2], kind) == (wanted.release[:2], flags)
+    ]
     for path in (before, *alike):
         try:
             return describe(path)
@@ -87,12 +95,10 @@ def _former(before: Path) -> Described | None:
     return None
 
 
-def _release(manifest: Path) -> Version:
-    """Return the version in an artifact's name; 0 where there is none."""
-    try:
-        return Version(manifest.name.split("-")[1])
-    except (InvalidVersion, IndexError):
-        return Version("0")
+def _release(manifest: Path) -> tuple[Version, str]:
+    """Return the version in an artifact's name, and its ABI flags; 0 where there is none."""
+    match = _RELEASE.match(manifest.name)
+    return (Version(match[1]), match[2]) if match else (Version("0"), "")
 
 
 def reference_of(budget: Budget) -> Path | None:

@@ -26,12 +26,17 @@ def wanted(recipe: Recipe, release: Release) -> tuple[str, ...]:
     """Return the names of the modules to be built in; none where all of them are."""
     if is_bundled(recipe) or release.parsed.release[:2] < SINCE:
         return ()
-    others = (*recipe.modules.disabled, *_apart(release))
+    others = (*recipe.modules.disabled, *apart(recipe, release))
     return tuple(name for name in recipe.modules.builtin if name not in others)
 
 
-def _apart(release: Release) -> tuple[str, ...]:
-    return tuple(name for name, since in _APART.items() if release.parsed.release[:2] >= since)
+def apart(recipe: Recipe, release: Release) -> tuple[str, ...]:
+    """Return the names of the modules that have a file of their own whatever is built in."""
+    return tuple(
+        name
+        for name, since in _APART.items()
+        if release.parsed.release[:2] >= since and name not in recipe.modules.disabled
+    )
 
 
 def write_setup(recipe: Recipe, release: Release, root: Path) -> None:
@@ -47,6 +52,6 @@ def write_setup(recipe: Recipe, release: Release, root: Path) -> None:
     def lines(names: tuple[str, ...]) -> list[str]:
         return [match["line"] for match in found if match["name"] in names]
 
-    inside, apart = lines(wanted(recipe, release)), lines(_apart(release))
-    rules = ("*static*", *inside, *(("*shared*", *apart) if apart else ()), "")
+    inside, outside = lines(wanted(recipe, release)), lines(apart(recipe, release))
+    rules = ("*static*", *inside, *(("*shared*", *outside) if outside else ()), "")
     write_whole(root / "Modules/Setup.local", "\n".join(rules))

@@ -45,7 +45,15 @@ from contain_python.request import Request
 from contain_python.rules import Rules
 from contain_python.stages import configure, verify
 from contain_python.structure import one_of, unstructure
-from contain_python.targets import adapted, find_zig, has_zig, is_zig, named, refuse_without_zig
+from contain_python.targets import (
+    adapted,
+    find_zig,
+    has_zig,
+    is_foreign,
+    is_zig,
+    named,
+    refuse_without_zig,
+)
 from contain_python.workspace import Workspace, default_cache
 
 
@@ -231,7 +239,6 @@ def job_count(text: str) -> int:
 def prepare(request: Request, console: Console, *, install: bool) -> None:
     """Find every missing tool and header now, not after an hour. Raises ToolchainError."""
     refuse_without_zig(request.recipe)
-    reference_of(request.recipe.budget)
     if install:
         log = request.workspace.log("install-deps")
         installed = toolchain.install_deps(
@@ -239,6 +246,8 @@ def prepare(request: Request, console: Console, *, install: bool) -> None:
         )
         if installed:
             console.note(f"installed {len(installed)} packages: {', '.join(installed)}")
+    if not is_foreign(request.recipe):
+        reference_of(request.recipe.budget)
     _provide(request.recipe, request.workspace.cache)
     for item in toolchain.check(request.recipe, request.release):
         console.note(f"{item.need.name} is missing, which the recipe allows")

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from contain_python.artifacts import Described
 from contain_python.components import NAMES, File, by_component
 from contain_python.elf_symbols import exported
+from contain_python.errors import UsageError
 from contain_python.extraction import extract
 from contain_python.files import sorted_files
 
@@ -60,7 +61,18 @@ class Difference:
 
 
 def difference(first: Described, second: Described) -> Difference:
-    """Return what differs between two artifacts."""
+    """Return what differs between two artifacts. Raises UsageError for manifests of others."""
+    try:
+        return _difference(first, second)
+    except (LookupError, TypeError, AttributeError) as problem:
+        raise UsageError(
+            f"{first.name} and {second.name} cannot be compared",
+            expected="manifests as build-python writes them",
+            found=f"{type(problem).__name__}: {problem}",
+        ) from problem
+
+
+def _difference(first: Described, second: Described) -> Difference:
     return Difference(
         first=first.name,
         second=second.name,

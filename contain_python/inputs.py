@@ -125,7 +125,11 @@ class BuildInputs:
     @functools.cached_property
     def _builtin(self) -> tuple[str, ...]:
         """Return the word that names the modules that are built in, which shapes their code."""
-        names = sorted(set(builtin.wanted(self.request.recipe, self.request.release)))
+        recipe, release = self.request.recipe, self.request.release
+        if plan.is_bundled(recipe):
+            names = builtin.apart(recipe, release)
+            return (f"builtin=all but {','.join(names)}",) if names else ()
+        names = tuple(sorted(set(builtin.wanted(recipe, release))))
         return (f"builtin={','.join(names)}",) if names else ()
 
     @functools.cached_property

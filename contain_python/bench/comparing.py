@@ -80,6 +80,7 @@ def bench(wanted: Wanted, options: commands.Options, console: Console) -> None:
     output = Path(wanted.output).resolve()
     words = _words(wanted, options)
     output.mkdir(parents=True, exist_ok=True)
+    (output / _LOG).unlink(missing_ok=True)
     found = tuple(_resolved(word, options, console) for word in words)
     reference, names = found[1].name, [one.name for one in found]
     told = tuple(contenders.facts(one) for one in found)

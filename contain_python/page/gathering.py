@@ -176,12 +176,16 @@ def _checked(summary: Summary) -> Summary:
     if summary.reference not in names:
         raise ValueError(f"its reference {summary.reference} is not measured")
     for row in summary.rows:
-        if not (others <= row.ratios.keys() and (not row.memory or names <= row.memory.keys())):
+        whole = names <= row.medians.keys() and others <= row.ratios.keys()
+        if not whole or (row.memory and not names <= row.memory.keys()):
             raise ValueError(f"{row.name} is not measured on all of {', '.join(sorted(names))}")
         if any(not 0 < one.low <= one.high for one in row.ratios.values()):
             raise ValueError(f"{row.name} has an impossible interval")
-        if any(kilobytes <= 0 for kilobytes in row.memory.values()):
+        if any(peak <= 0 for peak in row.memory.values()):
             raise ValueError(f"{row.name} takes no memory")
+    for kind, mean in summary.means.items():
+        if not others <= mean.keys():
+            raise ValueError(f"{kind}s have no mean of {', '.join(sorted(others - mean.keys()))}")
     return summary
 
 

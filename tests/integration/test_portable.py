@@ -168,12 +168,13 @@ def test_no_configuration_loads_code(prefixes: dict[str, Path], tmp_path: Path) 
     environment = {**os.environ, "OPENSSL_CONF": str(configuration)}
     connecting = "import ssl; print(len(ssl.create_default_context().get_ciphers()) > 5)"
     ours = str(prefixes["runtime"] / "bin/python3")
-    printed = [
-        subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stdout
+    # The system's may fail afterwards: this is no whole provider.
+    system, bundled = (
+        subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
         for words in (["openssl", "ciphers"], [ours, "-c", connecting])
-    ]
-    assert "LOADED" in printed[0]
-    assert printed[1] == "True\n"
+    )
+    assert "LOADED" in system.stdout
+    assert (bundled.returncode, bundled.stdout) == (0, "True\n"), bundled.stderr
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,8 @@ def test_what_grew_is_named(tmp_path: Path) -> None:
     ("others", "told"),
     [
         (("3.13.9", "3.13.14", "3.12.20"), "python-3.13.14-"),
-        (("3.12.20", "3.14.0"), "there is no former manifest"),
+        (("3.12.20", "3.14.0", "3.13.14t"), "there is no former manifest"),
+        (("3.13.0rc2", "none"), "python-3.13.0rc2-"),
     ],
 )
 def test_the_release_before_is_compared_with(
@@ -70,6 +71,18 @@ def test_the_release_before_is_compared_with(
             Budget(runtime=Limit(unpacked=1)), "runtime", FILES, tmp_path / f"python-3.13.15-{rest}"
         )
     assert told in caught.value.found
+
+
+def test_free_threaded_builds_are_compared_with_each_other(tmp_path: Path) -> None:
+    """Those have a letter behind their version."""
+    former = a_former(tmp_path / "former")
+    rest = former.name.split("-", 2)[-1]
+    for version in ("3.13.14t", "3.13.9t", "3.14.1t", "3.13.20"):
+        shutil.copy(former, tmp_path / f"python-{version}-{rest}")
+    before = tmp_path / f"python-3.13.15t-{rest}"
+    with pytest.raises(CheckError) as caught:
+        refuse_unpacked(Budget(runtime=Limit(unpacked=1)), "runtime", FILES, before)
+    assert "python-3.13.14t-" in caught.value.found
 
 
 @pytest.mark.parametrize("content", [None, "", "{}"])

@@ -67,6 +67,8 @@ def test_tasks_can_be_looked_at(source: Path) -> None:
     recipe = Recipe(modules=Modules(builtin=("_asyncio",)))
     assert setup_local(recipe, "3.14.7", source) == ALONE
     assert builtin.wanted(recipe, a_release("3.14.7")) == ()
+    without = Recipe(modules=Modules(builtin=("_asyncio",), disabled=("_asyncio",)))
+    assert setup_local(without, "3.14.7", source) == "*static*\n"
     assert setup_local(recipe, "3.13.15", source) == "*static*\n_asyncio _asynciomodule.c\n"
 
 

@@ -152,12 +152,33 @@ def test_a_manifest_without_what_is_compared(tmp_path: Path, key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"ledger": [1]}, {"packages": 1}, {"patches": ["x"]}, {"profile": 1}]
+    "changes",
+    [
+        {"ledger": [1]},
+        {"ledger": [{"stage": "a", "rule": "b", "files": 1, "bytes": "x"}]},
+        {"packages": 1},
+        {"make": 1},
+        {"patches": ["x"]},
+        {"patches": [{"name": "x", "sha256": 1}]},
+        {"profile": 1},
+        {"prefix": 1},
+        {"tool": {"version": "1", "fingerprint": 1}},
+    ],
 )
 def test_a_manifest_of_another_form(tmp_path: Path, changes: dict[str, object]) -> None:
     """What is there must have the form that it is read in."""
     with pytest.raises(UsageError, match="is no manifest"):
         describe(an_artifact(tmp_path, {"x": b"x"}, **changes))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"libraries": None}, {"libraries": [1]}, {"runtime_packages": [{}]}]
+)
+def test_manifests_that_cannot_be_compared(tmp_path: Path, changes: dict[str, object]) -> None:
+    """What only a comparison reads is told by it."""
+    found = describe(an_artifact(tmp_path, {"x": b"x"}, **changes))
+    with pytest.raises(UsageError, match="cannot be compared"):
+        difference(found, found)
 
 
 def test_debug_symbols_can_be_compared(tmp_path: Path) -> None:

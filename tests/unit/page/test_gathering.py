@@ -80,7 +80,17 @@ def a_summary() -> dict[str, Any]:
 def test_a_comparison_is_drawn(foreign: Described, tmp_path: Path) -> None:
     """What invoke bench wrote is read."""
     path = write(tmp_path / "bench.json", json.dumps(a_summary()))
-    assert gathered(foreign, tmp_path, path).memory == {"program": {"a": 1.0, "b": 0.5}}
+    told = gathered(foreign, tmp_path, path)
+    assert told.memory == {"program": {"a": 1.0, "b": 0.5}}
+    assert "nbody" in page(told)
+
+
+def test_memory_that_is_not_known_is_a_dash(foreign: Described, tmp_path: Path) -> None:
+    """A program of which pyperf could not tell the memory is shown all the same."""
+    data = a_summary()
+    data["rows"][0]["memory"] = {}
+    path = write(tmp_path / "bench.json", json.dumps(data))
+    assert "nbody" in page(gathered(foreign, tmp_path, path))
 
 
 @pytest.mark.parametrize(
@@ -88,6 +98,8 @@ def test_a_comparison_is_drawn(foreign: Described, tmp_path: Path) -> None:
     [
         lambda data: data.update(reference="gone"),
         lambda data: data["rows"][0].update(ratios={}),
+        lambda data: data["rows"][0]["medians"].pop("b"),
+        lambda data: data["means"].update(program={}),
         lambda data: data["rows"][0]["ratios"]["b"].update(low=0.0),
         lambda data: data["rows"][0]["memory"].pop("b"),
         lambda data: data["rows"][0]["memory"].update(a=0.0),
