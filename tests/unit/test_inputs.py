@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from toypython import ROOT
 from values import a_release, a_workspace, write
 
 from contain_python.inputs import KEPT, BuildInputs
@@ -94,6 +95,19 @@ def test_what_is_built_in_is_in_the_key_of_a_profile(tmp_path: Path) -> None:
         return BuildInputs(a_request(tmp_path, recipe)).profile_key.flags
 
     assert flags("math", "_json") == (*flags(), "builtin=_json,math") == flags("_json", "math")
+
+
+def test_bundled_profiles_know_what_is_apart(tmp_path: Path) -> None:
+    """Where all modules are inside, a profile knows those that are not, from 3.14 on."""
+
+    def flags(version: str) -> tuple[str, ...]:
+        # The table of libraries and their patches are the shipped ones.
+        recipe = Recipe(root=ROOT, build=Build(linkage="bundled"))
+        request = replace(a_request(tmp_path), recipe=recipe, release=a_release(version))
+        return BuildInputs(request).profile_key.flags
+
+    assert "builtin=all but _asyncio" in flags("3.14.7")
+    assert not [word for word in flags("3.13.15") if word.startswith("builtin=")]
 
 
 def test_key_of_the_prefix_names_no_place(tmp_path: Path) -> None:
