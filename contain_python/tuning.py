@@ -81,7 +81,8 @@ def training_task(recipe: Recipe) -> str:
     if "pgo" not in recipe.build.optimize or recipe.tuning.training == "upstream":
         return ""
     if recipe.tuning.training == "extended":
-        return "-m test --pgo-extended --timeout=1200"
+        # Some of all those tests fail on most machines (2); the others have trained all the same.
+        return "-m test --pgo-extended --timeout=1200 || test $$? = 2"
     return f"{TASK_FOLDER}/{task_file()[0]}"
 
 

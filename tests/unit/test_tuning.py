@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from values import a_release, a_source
+from values import a_release, a_source, write
 
 from contain_python.errors import UsageError
 from contain_python.recipe import Build, Compiler, Modules, Recipe, Tuning
@@ -71,6 +72,16 @@ def test_bolt_and_packed_relocations_do_not_meet() -> None:
     words = line(recipe).split()
     last = [word for word in words if "pack-relative-relocs" in word][-1]
     assert last == "-Wl,-z,nopack-relative-relocs"
+
+
+@pytest.mark.parametrize(("status", "trained"), [(0, True), (2, True), (1, False), (134, False)])
+def test_tests_that_fail_have_trained(tmp_path: Path, status: int, trained: bool) -> None:
+    """As make runs it, the extended task may have tests that fail, and nothing worse."""
+    task = training_task(tuned(training="extended"))
+    write(tmp_path / "Makefile", f"PROFILE_TASK=\t{task}\nrun:\n\t./python $(PROFILE_TASK)\n")
+    write(tmp_path / "python", f"#!/bin/sh\nexit {status}\n", mode=0o755)
+    done = subprocess.run(["make", "run"], cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode == 0) == trained
 
 
 def test_no_task_without_a_profile() -> None:
