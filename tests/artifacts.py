@@ -48,7 +48,10 @@ def an_artifact(folder: Path, files: dict[str, bytes], **data: Any) -> Path:  # 
         "machine": "x86_64-linux-gnu",
         "packages": [],
         "profile": None,
-        "ledger": [{"stage": "prune-runtime", "rule": "pip", "files": 3, "bytes": -1000}],
+        "ledger": [
+            {"stage": "relocate", "rule": "shebang", "files": 6},
+            {"stage": "prune-runtime", "rule": "pip", "files": 3, "bytes": -1000},
+        ],
         "libraries": [],
         "runtime_packages": [{"name": "libc6", "minimum": "2.36", "why": "libc.so.6"}],
         "checks": [{"check": "elf", "passed": True}],

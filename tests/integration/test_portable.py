@@ -150,11 +150,11 @@ openssl_conf = start
 [start]
 providers = providers
 [providers]
-default = default
-other = other
-[default]
+default = ours
+other = theirs
+[ours]
 activate = 1
-[other]
+[theirs]
 module = {module}
 activate = 1
 """
