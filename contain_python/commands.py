@@ -191,7 +191,7 @@ def completed(recipe: Recipe, options: Options) -> Recipe:
 
 def _provide(recipe: Recipe, cache: Path) -> None:
     """Put a target's compiler on PATH, unless what it takes is missing, which is told later."""
-    if shutil.which("gcc") and has_zig():
+    if recipe.build.target and shutil.which("gcc") and has_zig():
         sysroot.provide(recipe, cache)
 
 
