@@ -66,6 +66,19 @@ class ToolchainError(ContainError):
     exit_code = 4
 
 
+class MissingPackageError(ToolchainError):
+    """A Python package that only some commands need is not installed."""
+
+    def __init__(self, what: str, package: str) -> None:
+        """Tell what cannot be done without the package."""
+        super().__init__(
+            what,
+            expected=f"the Python package {package}",
+            found="it is not installed",
+            remedy="run ./bootstrap invoke in place of invoke: it installs all that is pinned",
+        )
+
+
 class EngineError(ToolchainError):
     """There is no container engine that works, or it refused."""
 

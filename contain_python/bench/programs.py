@@ -18,7 +18,7 @@ from packaging.specifiers import SpecifierSet
 
 from contain_python import process
 from contain_python.bench.model import Contender, Kind
-from contain_python.errors import CheckError, ContainError, UsageError
+from contain_python.errors import CheckError, ContainError, MissingPackageError, UsageError
 from contain_python.process import Line
 from contain_python.wheels import pip
 
@@ -58,13 +58,10 @@ class Program:
 
 
 def require() -> None:
-    """Raise UsageError where pyperf and pyperformance are not installed."""
+    """Raise MissingPackageError where pyperf or pyperformance is not installed."""
     for name in ("pyperf", "pyperformance"):
         if importlib.util.find_spec(name) is None:
-            raise UsageError(
-                f"{name} is not installed",
-                remedy="install contain-python[bench], or run ./bootstrap invoke bench in a clone",
-            )
+            raise MissingPackageError("interpreters cannot be measured", name)
 
 
 def select(selection: str) -> tuple[Program, ...]:

@@ -6,7 +6,7 @@ import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contain_python.errors import RecipeError, SourceError, ToolchainError
+from contain_python.errors import MissingPackageError, RecipeError, SourceError
 from contain_python.locking.model import Proof
 from contain_python.locking.signers import Signers, series_of, table
 
@@ -170,10 +170,5 @@ def _first_line(problem: Exception) -> str:
     return str(problem).splitlines()[0] if str(problem) else type(problem).__name__
 
 
-def _lacking() -> ToolchainError:
-    return ToolchainError(
-        "OpenPGP signatures cannot be verified",
-        expected="the Python package pysequoia",
-        found="it is not installed",
-        remedy="pip install 'contain-python[lock]'",
-    )
+def _lacking() -> MissingPackageError:
+    return MissingPackageError("OpenPGP signatures cannot be verified", "pysequoia")

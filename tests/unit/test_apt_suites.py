@@ -292,7 +292,8 @@ def test_without_the_library_nothing_is_verified(
     monkeypatch.setitem(sys.modules, "pysequoia", None)
     with pytest.raises(ToolchainError) as caught:
         look(tmp_path, b"", keys=[])
-    assert "contain-python[lock]" in caught.value.remedy
+    assert caught.value.expected == "the Python package pysequoia"
+    assert "./bootstrap" in caught.value.remedy
 
 
 def test_keyrings_are_found(tmp_path: Path) -> None:

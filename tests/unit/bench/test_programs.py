@@ -12,7 +12,7 @@ from values import write
 from contain_python.bench import programs, running
 from contain_python.bench.model import Contender
 from contain_python.bench.programs import Program, select
-from contain_python.errors import UsageError
+from contain_python.errors import MissingPackageError, UsageError
 
 OWN = Contender(name="own", executable=Path(sys.executable))
 
@@ -35,6 +35,15 @@ def test_an_unknown_name_is_refused(words: str) -> None:
     with pytest.raises(UsageError, match="no such programs") as caught:
         select(words)
     assert "pyperformance" in caught.value.remedy
+
+
+def test_without_pyperf_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever lacks a package that measures learns its name, before anything is built."""
+    programs.require()
+    monkeypatch.setitem(sys.modules, "pyperf", None)
+    with pytest.raises(MissingPackageError) as caught:
+        programs.require()
+    assert caught.value.expected == "the Python package pyperf"
 
 
 def a_program(folder: Path, body: str) -> Program:

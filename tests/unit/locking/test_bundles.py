@@ -121,11 +121,12 @@ def test_library_without_a_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever lacks the extra learns its name."""
+    """Whoever lacks the package learns its name, and what installs it."""
     monkeypatch.setitem(sys.modules, "sigstore.verify", None)
     with pytest.raises(ToolchainError) as caught:
         bundles.verify(FILE, BUNDLE, WHO, None, offline=True)
-    assert caught.value.remedy == "pip install 'contain-python[lock]'"
+    assert caught.value.expected == "the Python package sigstore"
+    assert "./bootstrap" in caught.value.remedy
 
 
 HE = Identity(identity="thomas@python.org", issuer="https://accounts.google.com")

@@ -176,8 +176,9 @@ def test_key_that_is_none(tmp_path: Path) -> None:
 
 
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever lacks the extra learns its name."""
+    """Whoever lacks the package learns its name, and what installs it."""
     monkeypatch.setitem(sys.modules, "pysequoia", None)
     with pytest.raises(ToolchainError) as caught:
         openpgp.verify(SOURCE, b"", "3.13.5", OLD)
-    assert caught.value.remedy == "pip install 'contain-python[lock]'"
+    assert caught.value.expected == "the Python package pysequoia"
+    assert "./bootstrap" in caught.value.remedy
