@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import shutil
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -185,8 +187,14 @@ def completed(recipe: Recipe, options: Options) -> Recipe:
         chosen_format: Format = one_of("--format", options.format, get_args(Format))
         pack = replace(pack, format=chosen_format)
     recipe = adapted(replace(recipe, build=build_table, pack=pack))
-    _provide(recipe, _cache(options))
+    _provide(recipe, Path(_passing_cache().name) if options.dry_run else _cache(options))
     return recipe
+
+
+@functools.cache
+def _passing_cache() -> tempfile.TemporaryDirectory[str]:
+    """Return a cache for this process alone, which goes with it: a dry run leaves nothing."""
+    return tempfile.TemporaryDirectory(prefix="contain-python-dry-run-")
 
 
 def _provide(recipe: Recipe, cache: Path) -> None:

@@ -54,7 +54,7 @@ class Stage:
 
     @property
     def remaining(self) -> float | None:
-        """Return an estimate of the seconds left, or None when it is too early to say.
+        """Return an estimate of the seconds left, or None: too early to say, or it has run out.
 
         It is made when the progress moves, and runs down between two moves.
         """
@@ -62,15 +62,16 @@ class Stage:
         if fraction < 0.02 or self.elapsed < 2:  # noqa: PLR2004  too little to go by
             return None
         at_move = self.moved or self.elapsed
-        return max(at_move * (1 - fraction) / fraction - (self.elapsed - at_move), 0.0)
+        left = at_move * (1 - fraction) / fraction - (self.elapsed - at_move)
+        return left if left > 0 else None
 
     def describe(self) -> str:
         """Return one line on how far the stage is."""
         parts = [duration(self.elapsed)]
         if self.progress.doing:
             parts.insert(0, f"{self.progress.fraction:4.0%}  {self.progress.doing}")
-        if self.remaining is not None:
-            parts.append(f"about {duration(self.remaining)} left")
+        if (left := self.remaining) is not None:
+            parts.append(f"about {duration(left)} left")
         return ", ".join(parts)
 
 
@@ -86,6 +87,7 @@ class Console:
         self._stage: Stage | None = None
         self._live: Live | None = None
         self._told = 0.0
+        self._noted = set[str]()
 
     @contextmanager
     def stage(self, name: str, number: int, total: int) -> Iterator[Stage]:
@@ -157,7 +159,10 @@ class Console:
             self._terminal.print(Text(_harmless(text)))
 
     def note(self, text: str) -> None:
-        """Print something worth knowing."""
+        """Print something worth knowing, once: several stages may come upon the same."""
+        if text in self._noted:
+            return
+        self._noted.add(text)
         self._event("note", text=text)
         self.say(f"        note: {text}")
 
@@ -199,7 +204,7 @@ class Console:
             fraction=round(stage.progress.fraction, 3),
             doing=stage.progress.doing,
             elapsed=round(stage.elapsed, 1),
-            remaining=None if stage.remaining is None else round(stage.remaining, 1),
+            remaining=None if (left := stage.remaining) is None else round(left, 1),
         )
         self.say(f"[{stage.number:>2}/{stage.total}] {stage.name:<12} {stage.describe()}")
 

@@ -31,8 +31,8 @@ def choose_profile(request: Request, key: ProfileKey, note: Note) -> Profile | N
     chosen, refusals = profiles.find(key, [request.recipe.root / "profiles", cache], note)
     if chosen:
         return chosen
-    for refusal in refusals:
-        note(f"{refusal.name} does not fit: {refusal.why}")
+    if refusals:
+        note(_nearest(refusals))
     if request.require_profile:
         raise ToolchainError(
             f"no recorded profile fits this build of CPython {key.version}",
@@ -41,6 +41,13 @@ def choose_profile(request: Request, key: ProfileKey, note: Note) -> Profile | N
             remedy="record one with invoke train, or build without --require-profile",
         )
     return None
+
+
+def _nearest(refusals: tuple[profiles.Refusal, ...]) -> str:
+    """Tell of the nearest profile why it does not fit, and how many more there are."""
+    first, *others = refusals
+    told = f"{first.name} does not fit: {first.why}"
+    return told + (f"; {len(others)} more differ in as much or more" if others else "")
 
 
 def _named(path: Path, key: ProfileKey) -> Profile:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import sys
 import tarfile
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -38,10 +39,11 @@ _TOLD = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """A recorded profile of the same release that does not fit, and why."""
+    """A recorded profile of the same release that does not fit, why, and in how many values."""
 
     name: str
     why: str
+    values: int
 
 
 def key_of(
@@ -222,27 +224,35 @@ def find(
 ) -> tuple[Profile | None, tuple[Refusal, ...]]:
     """Return the recorded profile that fits, from the first directory that has one.
 
-    Where none fits, the profiles of the same release that were refused, and why.
+    Where none fits, the profiles of the same release that were refused, the nearest first.
     """
     for folder in folders:
         entry = store_of(folder).find(digest(key), note)
         if entry:
             return read(entry.path), ()
-    return None, tuple(
-        refusal
+    refusals = (
+        _refusal(entry.path, key)
         for folder in folders
         for entry in store_of(folder).entries()
         if entry.path.name.startswith(f"python-{key.version}-")
-        and (refusal := _refusal(entry.path, key))
     )
+    nearest_first = sorted(refusals, key=lambda one: one.values)
+    return None, tuple(one for one in nearest_first if one.why)
 
 
-def _refusal(path: Path, key: ProfileKey) -> Refusal | None:
+def _refusal(path: Path, key: ProfileKey) -> Refusal:
     try:
-        why = differences(read(path).key, key)
+        recorded = read(path).key
     except ContainError as problem:
-        why = problem.what
-    return Refusal(name=path.name, why=why) if why else None
+        return Refusal(name=path.name, why=problem.what, values=sys.maxsize)
+    return Refusal(name=path.name, why=differences(recorded, key), values=_distance(recorded, key))
+
+
+def _distance(recorded: ProfileKey, wanted: ProfileKey) -> int:
+    """Return in how many values two keys differ; each word of the configure line is one."""
+    names = [field.name for field in fields(ProfileKey) if field.name != "flags"]
+    others = [name for name in names if getattr(recorded, name) != getattr(wanted, name)]
+    return len(others) + len(set(recorded.flags) ^ set(wanted.flags))
 
 
 def remove(root: Path) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import platform
 import pty
 import re
 import subprocess
@@ -425,6 +426,16 @@ def test_dry_run_does_nothing(tmp_path: Path) -> None:
     assert "  01-readme.patch" in done.stdout
     assert f"  --prefix={PREFIX}" in done.stdout
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_dry_run_for_a_target_does_nothing(tmp_path: Path) -> None:
+    """Not even the C library's headers, which tell the plan's compiler, stay in the cache."""
+    target = f"{platform.machine()}-linux-gnu.2.17"
+    places = (f"--{name}={tmp_path / name}" for name in ("workspace", "dist", "cache"))
+    done = invoke("build-python", "--dry-run", "--python=3.14", f"--target={target}", *places)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"  CC={target}-gcc" in done.stdout
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_json_is_one_object_a_line(tmp_path: Path) -> None:

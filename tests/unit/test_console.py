@@ -68,7 +68,7 @@ def test_durations_for_people(seconds: float, text: str) -> None:
         (10, 0.5, 10.0),
         (30, 0.25, 90.0),
         (90, 0.9, 10.0),
-        (10, 1.0, 0.0),
+        (10, 1.0, None),
         (1.5, 0.5, None),
         (100, 0.01, None),
         (100, 0.0, None),
@@ -93,7 +93,7 @@ def test_line_on_a_stage(clock: Clock) -> None:
 
 
 def test_estimate_runs_down_between_moves(clock: Clock) -> None:
-    """While the progress stands still the estimate falls, and never below nothing."""
+    """While the progress stands still the estimate falls, and ends when it has run out."""
     console = Console()
     with console.stage("make", 4, 12) as stage:
         clock.now += 30
@@ -102,7 +102,8 @@ def test_estimate_runs_down_between_moves(clock: Clock) -> None:
         clock.now += 20
         assert stage.remaining == pytest.approx(10)
         clock.now += 20
-        assert stage.remaining == 0
+        assert stage.remaining is None
+        assert stage.describe().endswith(", 1 min 10 s")
 
 
 def test_plain_stage(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
@@ -240,6 +241,7 @@ def test_what_is_quoted_commands_no_terminal(capsys: pytest.CaptureFixture[str])
 def test_notes_and_warnings_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     """A note is one line; a warning cannot be overlooked; a result is for pipelines."""
     console = Console()
+    console.note("something")
     console.note("something")
     console.warn("3.11.2 is superseded")
     console.result("artifact", path="x")

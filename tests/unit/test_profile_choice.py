@@ -83,6 +83,21 @@ def test_profile_that_does_not_fit_is_refused_by_name(tmp_path: Path) -> None:
     assert refused.value.found == "compiler (recorded for gcc 14, wanted gcc 12.2)"
 
 
+def test_of_many_only_the_nearest_is_told(tmp_path: Path) -> None:
+    """A release may have profiles for many compilers: nobody reads why each of them differs."""
+    request, notes = a_request(tmp_path), list[str]()
+    folder = tmp_path / "recipe/profiles"
+    a_profile(folder, replace(KEY, compiler="clang 19", machine="x86_64-linux-musl"))
+    near = a_profile(folder, replace(KEY, flags=("CC=gcc", "--with-x")))
+    (
+        folder / f"python-{KEY.version}-linux-x86_64-gcc-1-{'a' * 16}-{'b' * 16}.profile.tar.zst"
+    ).write_bytes(b"no profile")
+    assert choose_profile(request, KEY, notes.append) is None
+    (told,) = notes
+    assert told.startswith(f"{near.path.name} does not fit: flags (recorded with --with-x)")
+    assert told.endswith("; 2 more differ in as much or more")
+
+
 @pytest.mark.parametrize(
     ("cc", "build", "told", "remedy"),
     [
