@@ -89,9 +89,9 @@ def test_of_many_only_the_nearest_is_told(tmp_path: Path) -> None:
     folder = tmp_path / "recipe/profiles"
     a_profile(folder, replace(KEY, compiler="clang 19", machine="x86_64-linux-musl"))
     near = a_profile(folder, replace(KEY, flags=("CC=gcc", "--with-x")))
-    (
-        folder / f"python-{KEY.version}-linux-x86_64-gcc-1-{'a' * 16}-{'b' * 16}.profile.tar.zst"
-    ).write_bytes(b"no profile")
+    digits = f"{'a' * 16}-{'b' * 16}"
+    damaged = folder / f"python-{KEY.version}-linux-x86_64-gcc-1-{digits}.profile.tar.zst"
+    damaged.write_bytes(b"no profile")
     assert choose_profile(request, KEY, notes.append) is None
     (told,) = notes
     assert told.startswith(f"{near.path.name} does not fit: flags (recorded with --with-x)")
