@@ -129,7 +129,7 @@ def examine(
     return CheckResult(
         check="modules",
         examined=f"{counted(len(imports), 'module')} asked for, {good} imported;"
-        f" {counted(len(states), 'source file')}, {fresh} with a valid .pyc",
+        f" {counted(len(states), 'source file')}, {fresh} with a valid .pyc or frozen",
         findings=tuple(findings),
     )
 
@@ -231,14 +231,22 @@ def _import_findings(imports: dict[str, Imported], rules: Rules) -> Iterator[Fin
 
 
 def _bytecode(subject: Subject, run: Run, place: Callable[[Path], str]) -> dict[str, str]:
-    """Return what the .pyc of each source of the standard library is worth."""
+    """Return what the .pyc of each source of the standard library is worth, or frozen.
+
+    Frozen modules need none: the executable has their byte-code.
+    """
     sources = {
         place(path): subject.relative(path)
         for path in sorted(subject.stdlib.rglob("*.py"))
         if _importable(path)
     }
     states: dict[str, str] = answer("bytecode", run("bytecode", list(sources)))
-    return {sources[source]: state for source, state in states.items()}
+    library = subject.relative(subject.stdlib)
+    inside = {f"{library}/{name}" for name in answer("frozen", run("frozen", None))}
+    return {
+        name: "frozen" if state == "missing" and name in inside else state
+        for name, state in ((sources[source], state) for source, state in states.items())
+    }
 
 
 def _importable(path: Path) -> bool:
@@ -252,7 +260,7 @@ def _bytecode_findings(states: dict[str, str], subject: Subject, rules: Rules) -
         yield from _bytecode_summary(states, subject)
         return
     for source, state in states.items():
-        if state != "unchecked":
+        if state not in ("unchecked", "frozen"):
             yield _make.error(
                 source,
                 f"its .pyc is {state}",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from contain_python import crossing
 from contain_python.byte_code import SAID, compile_names
 from contain_python.files import copy_tree, sorted_entries, whole_directory
 from contain_python.ledger import Ledger
 from contain_python.model import Prefix, Progress
+from contain_python.probe import ask
 from contain_python.recipe import Recipe
 from contain_python.records import update_records
 from contain_python.workspace import Workspace
@@ -17,14 +19,21 @@ from contain_python.workspace import Workspace
 def byte_compile(
     recipe: Recipe, workspace: Workspace, stripped: Prefix, progress: Callable[[Progress], None]
 ) -> tuple[Prefix, Ledger]:
-    """Return a copy of a prefix with a `.pyc` for every `.py`. Raises CompileError."""
+    """Return a copy of a prefix with a `.pyc` for every `.py` that is imported from its file.
+
+    Frozen modules are not: their byte-code is in the executable. Raises CompileError.
+    """
     ledger = Ledger("byte-compile")
     with whole_directory(workspace.place("compiled")) as root:
         copy_tree(stripped.root, root)
+        helper = crossing.helper(recipe, stripped.release, workspace.root)
+        python = helper or root / "bin" / stripped.executable.name
+        # Without its source the byte-code on the disk tells the prefix: getpath looks for os.pyc.
+        left_out = set[Path]() if recipe.byte_code.sourceless else _frozen(python, stripped, root)
         names = [
             path.relative_to(root).as_posix()
             for path in sorted_entries(root / "lib")
-            if path.suffix == ".py" and path.is_file()
+            if path.suffix == ".py" and path.is_file() and path not in left_out
         ]
         done = 0
 
@@ -37,8 +46,7 @@ def byte_compile(
                 )
 
         compile_names(
-            crossing.helper(recipe, stripped.release, workspace.root)
-            or root / "bin" / stripped.executable.name,
+            python,
             root,
             names,
             epoch=stripped.source.epoch,
@@ -57,3 +65,9 @@ def byte_compile(
         built=stripped.built, root=workspace.place("compiled"), prefix=stripped.prefix
     )
     return compiled, ledger
+
+
+def _frozen(python: Path, stripped: Prefix, root: Path) -> set[Path]:
+    """Return where the sources of frozen modules are. Raises CheckError."""
+    library = root / stripped.stdlib.relative_to(stripped.root)
+    return {library / name for name in ask(python, "frozen", cwd=root)}

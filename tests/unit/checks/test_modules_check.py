@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,8 @@ def test_bytecode(python: Subject, absent: tuple[str, ...]) -> None:
     assert states["wsgiref/simple_server.py"] == "timestamp"
     assert states["wsgiref/util.py"] == "stale"
     assert states["colorsys.py"] == "missing"
+    assert not (library / "__pycache__" / f"os.{sys.implementation.cache_tag}.pyc").exists()
+    assert "os.py" not in states, "it is frozen"
 
 
 def test_interpreter_that_does_not_start(bare: Subject) -> None:

@@ -81,6 +81,21 @@ def test_every_module_has_byte_code_that_is_never_checked(tmp_path: Path) -> Non
         assert header[8:] == importlib.util.source_hash(source)
 
 
+@pytest.mark.parametrize("sourceless", [False, True])
+def test_frozen_modules_have_none_but_in_place_of_their_source(
+    tmp_path: Path, *, sourceless: bool
+) -> None:
+    """What the executable has inside is not read from the disk; getpath looks for os.pyc there."""
+    workspace = a_workspace(tmp_path)
+    frozen = ("os.py", "importlib/_bootstrap.py", "importlib/util.py")
+    tree = a_tree(workspace.place("stripped"), **dict.fromkeys((*frozen, "importlib/os.py"), ""))
+    recipe = Recipe(byte_code=ByteCode(sourceless=sourceless))
+    prefix, _ = byte_compile(recipe, workspace, tree, lambda _: None)
+    assert [cached(prefix.root, name).exists() for name in frozen] == [sourceless] * len(frozen)
+    assert cached(prefix.root, "importlib/os.py").exists()
+    assert all((prefix.root / STDLIB / name).exists() for name in frozen)
+
+
 def test_byte_code_names_no_place(tmp_path: Path) -> None:
     """The file names in it are relative; imported, a module says where it really is."""
     prefix, _, _ = compiled(tmp_path)
