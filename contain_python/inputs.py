@@ -241,6 +241,7 @@ class BuildInputs:
             "code": code_of(make, making, train, bolting),
             "make line": making.make_argv(self.request.recipe, 0),
             "optional modules": self.request.recipe.modules.optional,
+            "freezing": making.freezing(self.request.recipe.byte_code),
             "profile": profile if self.request.wants_profile else "not wanted",
         }
 

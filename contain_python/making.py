@@ -11,7 +11,7 @@ from pathlib import Path
 from contain_python.compilers import compiler_identity
 from contain_python.files import write_whole
 from contain_python.model import ConfiguredTree
-from contain_python.recipe import Recipe
+from contain_python.recipe import ByteCode, Recipe
 from contain_python.tuning import is_clang
 from contain_python.workspace import Workspace
 
@@ -134,7 +134,7 @@ def end(root: Path) -> None:
 def make_environment(recipe: Recipe, workspace: Workspace, tree: ConfiguredTree) -> dict[str, str]:
     """Return the environment of make in a tree, and write what it names there."""
     extra = tree.source.root / ".contain-python.mk"
-    write_whole(extra, _EXTRA + _of_compiler(recipe))
+    write_whole(extra, _EXTRA + freezing(recipe.byte_code) + _of_compiler(recipe))
     environment = {"SOURCE_DATE_EPOCH": str(tree.source.epoch), "MAKEFILES": str(extra)}
     if not recipe.modules.optional:
         # Upstream only reports an extension that does not build: end at once, with its error.
@@ -143,6 +143,13 @@ def make_environment(recipe: Recipe, workspace: Workspace, tree: ConfiguredTree)
         # The JIT's templates are made by a Python of the machine's: ours is there, and new enough.
         environment["PYTHON_FOR_REGEN"] = sys.executable
     return environment | ccache_environment(recipe, workspace)
+
+
+def freezing(choice: ByteCode) -> str:
+    """Return what compiles frozen modules as the rest of the standard library is compiled."""
+    options = [*([] if choice.positions else ["-X no_debug_ranges"]), *["-O"] * choice.optimize]
+    program = "$(srcdir)/Programs/_freeze_module.py"
+    return f"override FREEZE_MODULE = $(PYTHON_FOR_FREEZE) {' '.join((*options, program))}\n"
 
 
 def _of_compiler(recipe: Recipe) -> str:

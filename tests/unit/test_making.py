@@ -24,7 +24,7 @@ from contain_python.making import (
     was_begun,
 )
 from contain_python.model import ConfiguredTree
-from contain_python.recipe import Build, Compiler, Modules, Recipe, Tuning
+from contain_python.recipe import Build, ByteCode, Compiler, Modules, Recipe, Tuning
 
 CACHING = Recipe(compiler=Compiler(ccache=True))
 PLAIN = Recipe(build=Build(optimize="pgo"))
@@ -147,6 +147,28 @@ def test_freezing_program_is_linked_without_lto(tmp_path: Path) -> None:
     trained = made(Recipe(), root, "make", "-B", "LDFLAGS_NODIST=-fprofile-generate -fno-lto")
     assert trained == ["Programs/_freeze_module -fno-lto", "python -flto"]
     assert made(PLAIN, root, "make", "-B") == ["Programs/_freeze_module -fno-lto", "python -flto"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "options"),
+    [
+        (ByteCode(), "-X no_debug_ranges "),
+        (ByteCode(positions=True), ""),
+        (ByteCode(optimize=2), "-X no_debug_ranges -O -O "),
+        (ByteCode(positions=True, optimize=1), "-O "),
+    ],
+)
+def test_frozen_modules_are_compiled_as_the_others_are(
+    tmp_path: Path, choice: ByteCode, options: str
+) -> None:
+    """What freezes modules, upstream's or a cross build's own Python, is given the same choice."""
+    text = (
+        "srcdir=.\nPYTHON_FOR_FREEZE=./python\nFREEZE_MODULE=$(PYTHON_FOR_FREEZE) ./upstream.py\n"
+        "all:\n\t@echo $(FREEZE_MODULE) os\n"
+    )
+    write(tmp_path / "source/Makefile", text)
+    told = made(Recipe(byte_code=choice), tmp_path / "source", "make")
+    assert told == [f"./python {options}./Programs/_freeze_module.py os"]
 
 
 def made(recipe: Recipe, root: Path, *words: str) -> list[str]:
