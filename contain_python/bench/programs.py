@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import sys
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -128,9 +129,8 @@ def prepare(
         on_line=on_line,
     )
     inside = Contender(name=contender.name, executable=python, environment=contender.environment)
-    base = [f"{name}=={metadata.version(name)}" for name in ("pyperf",)]
     install = _Installer(python, log, on_line)
-    problem = install(*base)
+    problem = install(f"pyperf=={metadata.version('pyperf')}")
     if problem:
         raise CheckError(
             f"{contender.name} cannot have pyperf installed",
@@ -140,13 +140,26 @@ def prepare(
     version = process.output(
         [python, "-B", "-c", "import platform; print(platform.python_version())"]
     )
+    # As with pyperformance itself: some programs' packages import distutils, which was Python's own
+    # until 3.12. Where it cannot be had those programs say so.
+    install(f"setuptools=={metadata.version('setuptools')}")
     refused = {}
     for program in programs:
         if not program.python.contains(version.strip().rstrip("+"), prereleases=True):
             refused[program.name] = f"it is for Python {program.python}"
-        elif program.requirements and (problem := install("-r", str(program.requirements))):
+        elif (words := _needed(program, place)) and (problem := install(*words)):
             refused[program.name] = problem
     return inside, refused
+
+
+def _needed(program: Program, place: Path) -> list[str]:
+    """Return what pip installs for a program: its requirements, and the package beside it."""
+    words = ["-r", str(program.requirements)] if program.requirements else []
+    beside = program.script.parent / "vendor"
+    if beside.is_dir():
+        # Building writes beside the source, which is not ours.
+        words.append(str(shutil.copytree(beside, place / "vendor" / program.name)))
+    return words
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,33 @@ def a_program(folder: Path, body: str) -> Program:
     )
 
 
+BESIDE = """\
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "beside-a-program"
+version = "1"
+[tool.setuptools]
+py-modules = ["beside_a_program"]
+"""
+
+
+def test_a_program_has_what_upstream_gives_it(tmp_path: Path) -> None:
+    """The package beside its script, and setuptools, for packages that import distutils."""
+    program = a_program(tmp_path / "program", "import beside_a_program, distutils.version\n" + ONE)
+    write(tmp_path / "program/vendor/pyproject.toml", BESIDE)
+    write(tmp_path / "program/vendor/beside_a_program.py", "")
+    here = tmp_path / "here"
+    inside, refused = programs.prepare(OWN, (program,), here, tmp_path / "log", lambda _: None)
+    assert refused == {}
+    assert programs.measure(program, inside, here, tmp_path / "log")
+    assert sorted(path.name for path in (tmp_path / "program/vendor").iterdir()) == [
+        "beside_a_program.py",
+        "pyproject.toml",
+    ]
+
+
 TWO = """\
 import pyperf
 runner = pyperf.Runner()
