@@ -19,7 +19,7 @@ import requests
 from debian.deb822 import Deb822
 
 from contain_python.documents import Shelf, get
-from contain_python.errors import MissingPackageError, SourceError
+from contain_python.errors import SourceError, without_package
 from contain_python.mirrors import Bases, apt_bases, without_password
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _verified(content: bytes, told: str, keyrings: Sequence[Path]) -> tuple[str,
         import pysequoia  # noqa: PLC0415  only locking needs it
     except ImportError as problem:
         what = "the signatures of APT's archives cannot be verified"
-        raise MissingPackageError(what, "pysequoia") from problem
+        raise without_package(what, "pysequoia", str(problem)) from problem
     if _BEGINNING not in content:
         raise SourceError(
             f"the InRelease of {told} is none",

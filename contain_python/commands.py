@@ -105,6 +105,7 @@ def build_python(
 def _build_one(
     options: Options, recipe: Recipe, console: Console, until: str, record: str | None
 ) -> None:
+    console.forget_notes()
     lock = read_lock(recipe.root / "releases.lock")
     release = chosen(lock, recipe, options)
     request = requested(options, recipe, release)
@@ -187,7 +188,7 @@ def completed(recipe: Recipe, options: Options) -> Recipe:
         chosen_format: Format = one_of("--format", options.format, get_args(Format))
         pack = replace(pack, format=chosen_format)
     recipe = adapted(replace(recipe, build=build_table, pack=pack))
-    _provide(recipe, Path(_passing_cache().name) if options.dry_run else _cache(options))
+    _provide(recipe, _cache(options), passing=options.dry_run)
     return recipe
 
 
@@ -197,10 +198,10 @@ def _passing_cache() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="contain-python-dry-run-")
 
 
-def _provide(recipe: Recipe, cache: Path) -> None:
+def _provide(recipe: Recipe, cache: Path, *, passing: bool = False) -> None:
     """Put a target's compiler on PATH, unless what it takes is missing, which is told later."""
     if recipe.build.target and shutil.which("gcc") and has_zig():
-        sysroot.provide(recipe, cache)
+        sysroot.provide(recipe, Path(_passing_cache().name) if passing else cache)
 
 
 def _cache(options: Options) -> Path:

@@ -158,6 +158,10 @@ class Console:
         if self.mode != "json":
             self._terminal.print(Text(_harmless(text)))
 
+    def forget_notes(self) -> None:
+        """Begin anew, with another build: what was told of one may be told of the next."""
+        self._noted.clear()
+
     def note(self, text: str) -> None:
         """Print something worth knowing, once: several stages may come upon the same."""
         if text in self._noted:

@@ -66,21 +66,18 @@ class ToolchainError(ContainError):
     exit_code = 4
 
 
-class MissingPackageError(ToolchainError):
-    """A Python package that only some commands need is not installed."""
-
-    def __init__(self, what: str, package: str) -> None:
-        """Tell what cannot be done without the package."""
-        super().__init__(
-            what,
-            expected=f"the Python package {package}",
-            found="it is not installed",
-            remedy="run ./bootstrap invoke in place of invoke: it installs all that is pinned",
-        )
-
-
 class EngineError(ToolchainError):
     """There is no container engine that works, or it refused."""
+
+
+def without_package(what: str, package: str, found: str) -> ToolchainError:
+    """Return what to raise where a Python package is missing that only some commands need."""
+    return ToolchainError(
+        what,
+        expected=f"the Python package {package}",
+        found=found,
+        remedy="run ./bootstrap invoke in place of invoke: it installs all that is pinned",
+    )
 
 
 class CompileError(ContainError):

@@ -146,10 +146,14 @@ def make_environment(recipe: Recipe, workspace: Workspace, tree: ConfiguredTree)
 
 
 def freezing(choice: ByteCode) -> str:
-    """Return what compiles frozen modules as the rest of the standard library is compiled."""
-    options = [*([] if choice.positions else ["-X no_debug_ranges"]), *["-O"] * choice.optimize]
-    program = "$(srcdir)/Programs/_freeze_module.py"
-    return f"override FREEZE_MODULE = $(PYTHON_FOR_FREEZE) {' '.join((*options, program))}\n"
+    """Return what leaves positions out of frozen modules, where the recipe wants none.
+
+    Those that import the others keep them: a program in C freezes them. None loses docstrings.
+    """
+    if choice.positions:
+        return ""
+    program = "$(PYTHON_FOR_FREEZE) -X no_debug_ranges $(srcdir)/Programs/_freeze_module.py"
+    return f"override FREEZE_MODULE = {program}\n"
 
 
 def _of_compiler(recipe: Recipe) -> str:

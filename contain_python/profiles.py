@@ -252,7 +252,8 @@ def _distance(recorded: ProfileKey, wanted: ProfileKey) -> int:
     """Return in how many values two keys differ; each word of the configure line is one."""
     names = [field.name for field in fields(ProfileKey) if field.name != "flags"]
     others = [name for name in names if getattr(recorded, name) != getattr(wanted, name)]
-    return len(others) + len(set(recorded.flags) ^ set(wanted.flags))
+    before, now = set(recorded.flags), set(wanted.flags)
+    return len(others) + max(len(before - now), len(now - before))
 
 
 def remove(root: Path) -> None:

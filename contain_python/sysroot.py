@@ -252,16 +252,20 @@ def _refuse_cxx(folder: Path, target: Target) -> None:
 
 def _made_by_zig(folder: Path, target: Target, *words: str) -> dict[str, Path]:
     """Let zig link a program; return the parts of the C library that it made for that."""
-    cache = folder / "cache"
     process.output(
         ["zig", "cc", "-target", target.name, "program.c", "-o", "program", *_ALONE, *words],
         cwd=folder,
-        environment={"ZIG_GLOBAL_CACHE_DIR": str(cache), "ZIG_LOCAL_CACHE_DIR": str(cache)},
+        environment=_own_cache(folder),
         error=ToolchainError,
     )
     # Of one name the smallest counts: what zig compiled, without what it was compiled to first.
-    found = sorted(cache.glob("o/*/*"), key=lambda path: path.stat().st_size, reverse=True)
+    found = sorted(folder.glob("cache/o/*/*"), key=lambda path: path.stat().st_size, reverse=True)
     return {path.name: path for path in found}
+
+
+def _own_cache(folder: Path) -> dict[str, str]:
+    """Return what keeps zig from its user's cache, where a dry run would leave something."""
+    return dict.fromkeys(("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"), str(folder / "cache"))
 
 
 def _without_debug_information(path: Path) -> None:
@@ -274,7 +278,10 @@ def _header_directories(folder: Path, target: Target) -> list[Path]:
     command = ["zig", "cc", "-target", target.name, "-E", "-v", "program.c"]
     # What it looks through is told among the errors.
     told = process.output(
-        ["sh", "-c", 'exec "$@" 2>&1', "sh", *command], cwd=folder, error=ToolchainError
+        ["sh", "-c", 'exec "$@" 2>&1', "sh", *command],
+        cwd=folder,
+        environment=_own_cache(folder),
+        error=ToolchainError,
     )
     lines = [Path(line.strip()) for line in told.splitlines() if line.startswith(" /")]
     return [path for path in lines if "libc" in path.parts and path.is_dir()]

@@ -10,6 +10,7 @@ import importlib.util
 import os
 import shutil
 import sys
+import tomllib
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -19,7 +20,7 @@ from packaging.specifiers import SpecifierSet
 
 from contain_python import process
 from contain_python.bench.model import Contender, Kind
-from contain_python.errors import CheckError, ContainError, MissingPackageError, UsageError
+from contain_python.errors import CheckError, ContainError, UsageError, without_package
 from contain_python.process import Line
 from contain_python.wheels import pip
 
@@ -59,10 +60,10 @@ class Program:
 
 
 def require() -> None:
-    """Raise MissingPackageError where pyperf or pyperformance is not installed."""
+    """Raise ToolchainError where pyperf or pyperformance is not installed."""
     for name in ("pyperf", "pyperformance"):
         if importlib.util.find_spec(name) is None:
-            raise MissingPackageError("interpreters cannot be measured", name)
+            raise without_package("interpreters cannot be measured", name, "it is not installed")
 
 
 def select(selection: str) -> tuple[Program, ...]:
@@ -140,25 +141,32 @@ def prepare(
     version = process.output(
         [python, "-B", "-c", "import platform; print(platform.python_version())"]
     )
+    version = version.strip().rstrip("+")
     # As with pyperformance itself: some programs' packages import distutils, which was Python's own
     # until 3.12. Where it cannot be had those programs say so.
     install(f"setuptools=={metadata.version('setuptools')}")
     refused = {}
     for program in programs:
-        if not program.python.contains(version.strip().rstrip("+"), prereleases=True):
+        if not program.python.contains(version, prereleases=True):
             refused[program.name] = f"it is for Python {program.python}"
-        elif (words := _needed(program, place)) and (problem := install(*words)):
+        elif (words := _needed(program, version, place)) and (problem := install(*words)):
             refused[program.name] = problem
     return inside, refused
 
 
-def _needed(program: Program, place: Path) -> list[str]:
-    """Return what pip installs for a program: its requirements, and the package beside it."""
+def _needed(program: Program, version: str, place: Path) -> list[str]:
+    """Return what pip installs for a program: its requirements, and the package beside it.
+
+    That one stands in for what newer Pythons lack, and says of which it is.
+    """
     words = ["-r", str(program.requirements)] if program.requirements else []
     beside = program.script.parent / "vendor"
-    if beside.is_dir():
-        # Building writes beside the source, which is not ours.
-        words.append(str(shutil.copytree(beside, place / "vendor" / program.name)))
+    if (beside / "pyproject.toml").is_file():
+        project = tomllib.loads((beside / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        wanted = SpecifierSet(project.get("requires-python", ""))
+        if wanted.contains(version, prereleases=True):
+            # Building writes beside the source, which is not ours.
+            words.append(str(shutil.copytree(beside, place / "vendor" / program.name)))
     return words
 
 

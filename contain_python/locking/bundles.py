@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from contain_python.errors import MissingPackageError, SourceError
+from contain_python.errors import SourceError, without_package
 from contain_python.files import sha256
 from contain_python.locking.model import Proof
 from contain_python.locking.signers import Identity
@@ -32,12 +32,13 @@ def verify(
     """Return the proof that an identity signed a tarball while its certificate was valid.
 
     Whom to trust says `trust` (a ClientTrustConfig as JSON), or else Sigstore, asked now; `offline`
-    takes what the installed library carries. Raises SourceError; MissingPackageError without it.
+    takes what the installed library carries. Raises SourceError, and ToolchainError without it.
     """
     try:
         import sigstore.verify  # noqa: F401, PLC0415  an extra
     except ImportError as problem:
-        raise MissingPackageError("Sigstore bundles cannot be verified", "sigstore") from problem
+        what = "Sigstore bundles cannot be verified"
+        raise without_package(what, "sigstore", str(problem)) from problem
     parsed = _parse(bundle, tarball.name)
     verifier, source = _verifier(trust, offline=offline)
     _verify(tarball, parsed, identity, verifier, source)

@@ -6,7 +6,7 @@ import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contain_python.errors import MissingPackageError, RecipeError, SourceError
+from contain_python.errors import RecipeError, SourceError, ToolchainError, without_package
 from contain_python.locking.model import Proof
 from contain_python.locking.signers import Signers, series_of, table
 
@@ -72,7 +72,7 @@ def _parse(signature: bytes, name: str) -> Sig:
     try:
         from pysequoia import Sig  # noqa: PLC0415  an extra
     except ImportError as problem:
-        raise _lacking() from problem
+        raise _lacking(problem) from problem
     try:
         return Sig.from_bytes(signature)
     except RuntimeError as problem:
@@ -138,7 +138,7 @@ def _certificate(path: Path) -> Cert:
     try:
         from pysequoia import Cert  # noqa: PLC0415  an extra
     except ImportError as problem:
-        raise _lacking() from problem
+        raise _lacking(problem) from problem
     try:
         certificate = Cert.from_bytes(path.read_bytes())
     except (OSError, RuntimeError) as problem:
@@ -170,5 +170,5 @@ def _first_line(problem: Exception) -> str:
     return str(problem).splitlines()[0] if str(problem) else type(problem).__name__
 
 
-def _lacking() -> MissingPackageError:
-    return MissingPackageError("OpenPGP signatures cannot be verified", "pysequoia")
+def _lacking(problem: ImportError) -> ToolchainError:
+    return without_package("OpenPGP signatures cannot be verified", "pysequoia", str(problem))

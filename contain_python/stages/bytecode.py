@@ -7,6 +7,7 @@ from pathlib import Path
 
 from contain_python import crossing
 from contain_python.byte_code import SAID, compile_names
+from contain_python.errors import CheckError, CompileError
 from contain_python.files import copy_tree, sorted_entries, whole_directory
 from contain_python.ledger import Ledger
 from contain_python.model import Prefix, Progress
@@ -68,6 +69,11 @@ def byte_compile(
 
 
 def _frozen(python: Path, stripped: Prefix, root: Path) -> set[Path]:
-    """Return where the sources of frozen modules are. Raises CheckError."""
+    """Return where the sources of frozen modules are. Raises CompileError."""
     library = root / stripped.stdlib.relative_to(stripped.root)
-    return {library / name for name in ask(python, "frozen", cwd=root)}
+    try:
+        return {library / name for name in ask(python, "frozen", cwd=root)}
+    except CheckError as problem:
+        raise CompileError(
+            f"{python.name} does not tell what is frozen into it", found=problem.found
+        ) from problem

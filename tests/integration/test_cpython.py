@@ -91,6 +91,16 @@ def test_what_the_recipe_builds_in_is_inside(runtime: Path) -> None:
     assert not inside & files
 
 
+def test_frozen_modules_have_neither_positions_nor_files(runtime: Path) -> None:
+    """The executable has their byte-code, without columns, and the disk has none of it."""
+    text = "import os; print({place[2] for place in os.makedirs.__code__.co_positions()})"
+    assert run(runtime / "bin/python3", "-I", "-c", text).strip() == "{None}"
+    library = runtime / "lib/python3.13"
+    assert (library / "os.py").is_file()
+    assert list(library.glob("__pycache__/os.*")) == []
+    assert list(library.glob("__pycache__/shutil.*")) != []
+
+
 def test_manifest_lists_every_file(dist: Path) -> None:
     """Every member of a tarball stands in its manifest with its hash and size."""
     rows = manifest(dist, "runtime")["files"]

@@ -12,7 +12,7 @@ from values import write
 from contain_python.bench import programs, running
 from contain_python.bench.model import Contender
 from contain_python.bench.programs import Program, select
-from contain_python.errors import MissingPackageError, UsageError
+from contain_python.errors import ToolchainError, UsageError
 
 OWN = Contender(name="own", executable=Path(sys.executable))
 
@@ -41,7 +41,7 @@ def test_without_pyperf_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> 
     """Whoever lacks a package that measures learns its name, before anything is built."""
     programs.require()
     monkeypatch.setitem(sys.modules, "pyperf", None)
-    with pytest.raises(MissingPackageError) as caught:
+    with pytest.raises(ToolchainError) as caught:
         programs.require()
     assert caught.value.expected == "the Python package pyperf"
 
@@ -63,15 +63,19 @@ build-backend = "setuptools.build_meta"
 [project]
 name = "beside-a-program"
 version = "1"
+requires-python = ">=3.9"
 [tool.setuptools]
 py-modules = ["beside_a_program"]
 """
 
 
-def test_a_program_has_what_upstream_gives_it(tmp_path: Path) -> None:
-    """The package beside its script, and setuptools, for packages that import distutils."""
-    program = a_program(tmp_path / "program", "import beside_a_program, distutils.version\n" + ONE)
-    write(tmp_path / "program/vendor/pyproject.toml", BESIDE)
+@pytest.mark.parametrize(("python", "has_it"), [(">=3.9", True), ("<3.9", False)])
+def test_a_program_has_what_upstream_gives_it(tmp_path: Path, python: str, *, has_it: bool) -> None:
+    """Setuptools, for packages that import distutils, and the package beside its script."""
+    found = f"(find_spec('beside_a_program') is not None) == {has_it}"
+    body = f"import setuptools\nfrom importlib.util import find_spec\nassert {found}\n{ONE}"
+    program = a_program(tmp_path / "program", body)
+    write(tmp_path / "program/vendor/pyproject.toml", BESIDE.replace(">=3.9", python))
     write(tmp_path / "program/vendor/beside_a_program.py", "")
     here = tmp_path / "here"
     inside, refused = programs.prepare(OWN, (program,), here, tmp_path / "log", lambda _: None)
