@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import functools
-import shutil
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -50,7 +47,6 @@ from contain_python.structure import one_of, unstructure
 from contain_python.targets import (
     adapted,
     find_zig,
-    has_zig,
     is_foreign,
     is_zig,
     named,
@@ -188,20 +184,8 @@ def completed(recipe: Recipe, options: Options) -> Recipe:
         chosen_format: Format = one_of("--format", options.format, get_args(Format))
         pack = replace(pack, format=chosen_format)
     recipe = adapted(replace(recipe, build=build_table, pack=pack))
-    _provide(recipe, _cache(options), passing=options.dry_run)
+    sysroot.provide_if_possible(recipe, None if options.dry_run else _cache(options))
     return recipe
-
-
-@functools.cache
-def _passing_cache() -> tempfile.TemporaryDirectory[str]:
-    """Return a cache for this process alone, which goes with it: a dry run leaves nothing."""
-    return tempfile.TemporaryDirectory(prefix="contain-python-dry-run-")
-
-
-def _provide(recipe: Recipe, cache: Path, *, passing: bool = False) -> None:
-    """Put a target's compiler on PATH, unless what it takes is missing, which is told later."""
-    if recipe.build.target and shutil.which("gcc") and has_zig():
-        sysroot.provide(recipe, Path(_passing_cache().name) if passing else cache)
 
 
 def _cache(options: Options) -> Path:
@@ -257,7 +241,7 @@ def prepare(request: Request, console: Console, *, install: bool) -> None:
             console.note(f"installed {len(installed)} packages: {', '.join(installed)}")
     if not is_foreign(request.recipe):
         reference_of(request.recipe.budget)
-    _provide(request.recipe, request.workspace.cache)
+    sysroot.provide_if_possible(request.recipe, request.workspace.cache)
     for item in toolchain.check(request.recipe, request.release):
         console.note(f"{item.need.name} is missing, which the recipe allows")
 

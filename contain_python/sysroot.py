@@ -6,6 +6,7 @@ a C library, and is as fast as what it makes for this one: with LTO, and with a 
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import sys
@@ -59,6 +60,20 @@ _NO_CXX = """\
 echo "{name}: there is no C++ library for musl here; this machine's needs glibc" >&2
 exit 1
 """
+
+
+def provide_if_possible(recipe: Recipe, cache: Path | None) -> None:
+    """Do as `provide` does, unless what it takes is missing, which doctor tells.
+
+    Without a cache it is made for this process alone: a dry run leaves nothing.
+    """
+    if recipe.build.target and shutil.which("gcc") and targets.has_zig():
+        provide(recipe, cache or Path(_passing_cache().name))
+
+
+@functools.cache
+def _passing_cache() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="contain-python-dry-run-")
 
 
 def provide(recipe: Recipe, cache: Path) -> Path | None:
