@@ -243,10 +243,9 @@ def _bytecode(subject: Subject, run: Run, place: Callable[[Path], str]) -> dict[
     states: dict[str, str] = answer("bytecode", run("bytecode", list(sources)))
     library = subject.relative(subject.stdlib)
     inside = {f"{library}/{name}" for name in answer("frozen", run("frozen", None))}
-    return {
-        name: "frozen" if state == "missing" and name in inside else state
-        for name, state in ((sources[source], state) for source, state in states.items())
-    }
+    found = {sources[source]: state for source, state in states.items()}
+    lacking = {name for name, state in found.items() if state == "missing"}
+    return found | dict.fromkeys(lacking & inside, "frozen")
 
 
 def _importable(path: Path) -> bool:

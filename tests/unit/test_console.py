@@ -243,11 +243,13 @@ def test_notes_and_warnings_for_people(capsys: pytest.CaptureFixture[str]) -> No
     console = Console()
     console.note("something")
     console.note("something")
+    console.forget_notes()
+    console.note("something")
     console.warn("3.11.2 is superseded")
     console.result("artifact", path="x")
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "        note: something"
-    assert lines[1:] == ["!" * 78, "WARNING: 3.11.2 is superseded", "!" * 78]
+    assert lines[:2] == ["        note: something"] * 2, "once for each build"
+    assert lines[2:] == ["!" * 78, "WARNING: 3.11.2 is superseded", "!" * 78]
 
 
 def test_verbose_shows_the_output_itself(capsys: pytest.CaptureFixture[str]) -> None:
