@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
-from contain_python import crossing
+from contain_python import crossing, process
 from contain_python.byte_code import SAID, compile_names
-from contain_python.errors import CheckError, CompileError
 from contain_python.files import copy_tree, sorted_entries, whole_directory
 from contain_python.ledger import Ledger
 from contain_python.model import Prefix, Progress
-from contain_python.probe import ask
+from contain_python.probe import ISOLATED, probe_text
 from contain_python.recipe import Recipe
 from contain_python.records import update_records
 from contain_python.workspace import Workspace
@@ -70,10 +70,7 @@ def byte_compile(
 
 def _frozen(python: Path, stripped: Prefix, root: Path) -> set[Path]:
     """Return where the sources of frozen modules are. Raises CompileError."""
+    argv = (python, *ISOLATED, "-c", probe_text("frozen"))
     library = root / stripped.stdlib.relative_to(stripped.root)
-    try:
-        return {library / name for name in ask(python, "frozen", cwd=root)}
-    except CheckError as problem:
-        raise CompileError(
-            f"{python.name} does not tell what is frozen into it", found=problem.found
-        ) from problem
+    # It holds the workspace as if it wrote there: a rerun removes the folder that it runs in.
+    return {library / name for name in json.loads(process.output(argv, cwd=root, writes=True))}
