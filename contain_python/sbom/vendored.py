@@ -42,6 +42,7 @@ class Vendored:
     macros: tuple[str, ...] = ()
     linked: tuple[str, ...] = ()
     cpe: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,16 +103,20 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
-def vendored(source: Path, linked: tuple[str, ...]) -> tuple[Part, ...]:
-    """Return what a source tree carries, less what was linked from the system instead.
+def vendored(source: Path, prefix: Path, linked: tuple[str, ...]) -> tuple[Part, ...]:
+    """Return what a source tree carries and the Python installed at `prefix` still has.
 
-    `linked` are the sonames that the finished Python needs. Raises SourceError for a list that
-    does not hold what it should.
+    `linked` are the sonames that this Python needs: such a part is the system's instead. Raises
+    SourceError for a list that does not hold what it should.
     """
     listed = _listed(source)
     names = sorted({*listed, *(name for name, row in table().items() if _has(source, row))})
     parts = (_part(name, source, listed.get(name)) for name in names)
-    return tuple(part for part in parts if not _is_linked(part.name, linked))
+    return tuple(
+        part
+        for part in parts
+        if not _is_linked(part.name, linked) and not _is_gone(part.name, prefix)
+    )
 
 
 def _is_linked(name: str, linked: tuple[str, ...]) -> bool:
@@ -119,6 +124,12 @@ def _is_linked(name: str, linked: tuple[str, ...]) -> bool:
     return row is not None and any(
         fnmatchcase(soname, glob) for soname in linked for glob in row.linked
     )
+
+
+def _is_gone(name: str, prefix: Path) -> bool:
+    """Return whether a part that is files of its own was removed by the recipe's rules."""
+    row = table().get(name)
+    return row is not None and bool(row.place) and not any(prefix.glob(row.place))
 
 
 def _has(source: Path, row: Vendored) -> bool:

@@ -56,7 +56,7 @@ def _text(
     libraries = linked_libraries(prefix, recipe.compiler.cc)
     sonames = tuple(str(row["soname"]) for row in libraries)
     patches = tuple(recipe.root / "patches" / patch.name for patch in prefix.source.patches)
-    parts: tuple[Part, ...] = vendored(source, sonames)
+    parts: tuple[Part, ...] = vendored(source, prefix.root, sonames)
     inside = libraries_of(recipe, prefix.release)
     parts += bundled(
         flavours.runtime.root,

@@ -10,6 +10,7 @@ import pytest
 from values import a_release, write
 
 from contain_python.errors import SourceError
+from contain_python.files import remove_tree
 from contain_python.sbom.vendored import cpython, table, vendored
 
 LISTED = {
@@ -42,7 +43,7 @@ def source(tmp_path: Path) -> Path:
 
 def test_list_and_headers_together(source: Path) -> None:
     """What the list has not is found by its header; versions, hashes and names are told."""
-    parts = {part.name: part for part in vendored(source, ())}
+    parts = {part.name: part for part in vendored(source, source, ())}
     versions = {name: part.version for name, part in parts.items()}
     assert versions == {
         "expat": "2.7.1",
@@ -60,9 +61,21 @@ def test_list_and_headers_together(source: Path) -> None:
 
 def test_linked_is_not_carried(source: Path) -> None:
     """A Python that was linked with the system's expat does not carry its own."""
-    names = [part.name for part in vendored(source, ("libexpat.so.1", "libc.so.6"))]
+    names = [part.name for part in vendored(source, source, ("libexpat.so.1", "libc.so.6"))]
     assert "expat" not in names
     assert "mpdecimal" in names
+
+
+def test_removed_is_not_carried(source: Path, tmp_path: Path) -> None:
+    """What a rule removed from the prefix is no part of it; what is compiled in has no files."""
+    package = {"name": "macholib", "versionInfo": "1.0"}
+    write(source / "Misc/sbom.spdx.json", json.dumps({"packages": [package]}))
+    prefix = tmp_path / "prefix"
+    write(prefix / "lib/python3.13/ctypes/macholib/__init__.py", "")
+    names = {part.name for part in vendored(source, prefix, ())}
+    assert names == {"macholib", "mimalloc", "mpdecimal"}
+    remove_tree(prefix / "lib/python3.13/ctypes/macholib")
+    assert {part.name for part in vendored(source, prefix, ())} == names - {"macholib"}
 
 
 def test_releases_without_a_list(tmp_path: Path) -> None:
@@ -70,10 +83,10 @@ def test_releases_without_a_list(tmp_path: Path) -> None:
     header = tmp_path / "Modules/expat/expat.h"
     numbers = ("MAJOR 2", "MINOR 5", "MICRO 0")
     write(header, "".join(f"#define XML_{one.split()[0]}_VERSION {one[-1]}\n" for one in numbers))
-    (part,) = vendored(tmp_path, ())
+    (part,) = vendored(tmp_path, tmp_path, ())
     assert (part.name, part.version) == ("expat", "2.5.0")
     write(header, "#define XML_MAJOR_VERSION 2\n")
-    assert vendored(tmp_path, ())[0].version == "unknown"
+    assert vendored(tmp_path, tmp_path, ())[0].version == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -83,7 +96,7 @@ def test_damaged_list(source: Path, text: str) -> None:
     """A list that a patch damaged is one clear error."""
     write(source / "Misc/sbom.spdx.json", text)
     with pytest.raises(SourceError, match=r"sbom\.spdx\.json of this source is no bill"):
-        vendored(source, ())
+        vendored(source, source, ())
 
 
 def test_cpython_itself(source: Path) -> None:
