@@ -21,7 +21,7 @@ import time
 
 #: How long to wait before looking again whether a killed group is gone, and how often to look.
 _PAUSE = 0.01
-_PAUSES = 100
+_PAUSES = 1000
 
 #: What Python ignores and a command must not inherit as ignored (subprocess's restore_signals).
 _IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)

@@ -330,7 +330,7 @@ def _signals(image: Image) -> CheckResult:
                 why="whether the program could be stopped was not tried",
             )
             return CheckResult(check="signals", examined="nothing", findings=(finding,))
-        engine.ask("stop", "--time", "1", container)
+        engine.ask("stop", "--time", "5", container)
         state = json.loads(engine.ask("inspect", container))[0]["State"]
     finally:
         engine.ask("rm", "--force", container)

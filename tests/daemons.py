@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-_WAIT_SECONDS = 60.0
+_WAIT_SECONDS = 180.0
 
 _DISK_BYTES = 100 * 1024**3
 _MACHINE = Path("/")
@@ -215,16 +216,17 @@ def _answers(address: str, port: int) -> bool:
 def registry(folder: Path) -> Iterator[str]:
     """Run a registry on the loopback; yield its address."""
     folder.mkdir(parents=True)
-    port = _free_port()
-    config = folder / "config.yml"
+    config, log = folder / "config.yml", folder / "registry.log"
     config.write_text(
         "version: 0.1\n"
         f"storage:\n  filesystem:\n    rootdirectory: {folder}/data\n"
-        f"http:\n  addr: 127.0.0.1:{port}\n"
+        "http:\n  addr: 127.0.0.1:0\n"
     )
     argv = ["docker-registry", "serve", str(config)]
-    with _running(argv, folder / "registry.log", lambda: _answers("127.0.0.1", port)):
-        yield f"localhost:{port}"
+    # A port that was free a moment ago need not be; the one that it was given is in its log.
+    told = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
+    with _running(argv, log, lambda: bool(told.search(log.read_text()))):
+        yield f"localhost:{told.findall(log.read_text())[0]}"
 
 
 @contextmanager
@@ -244,4 +246,4 @@ def _running(
         yield
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(180)

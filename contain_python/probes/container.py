@@ -83,7 +83,7 @@ def threads(_: dict[str, str]) -> None:
         "import _thread, ctypes, os, time\n"
         "def leave(): ctypes.CDLL(None).pthread_exit(None)\n"
         "for _ in range(5): _thread.start_new_thread(leave, ())\n"
-        "time.sleep(0.2); os._exit(0)\n"
+        "time.sleep(1); os._exit(0)\n"
     )
     ran(sys.executable, "-I", "-S", "-c", script)
 

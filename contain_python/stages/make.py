@@ -116,8 +116,6 @@ def shared_library_argv(command: tuple[str, ...], python: str) -> tuple[str, ...
 
 def absent_modules(root: Path, names: tuple[str, ...]) -> dict[str, str]:
     """Return the modules that the interpreter in a build tree cannot import, and why."""
-    printed = process.output(
-        [root / "python", "-E", "-c", _ABSENT, *(name for name in names)], cwd=root
-    )
+    printed = process.output([root / "python", "-E", "-c", _ABSENT, *names], cwd=root, writes=True)
     absent: dict[str, str] = json.loads(printed.splitlines()[-1])
     return absent

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -189,12 +190,10 @@ def stamped(checkout: Checkout) -> Path:
 
 
 def test_current_environment_is_used_at_once(checkout: Checkout) -> None:
-    """With a stamp of the very files nothing is made, and the command runs in a moment."""
+    """With a stamp of the very files nothing is made: no Python is looked for."""
     stamped(checkout)
-    begin = time.monotonic()
     done = checkout.run("greet")
     assert (done.stdout, done.stderr) == ("kept\n", "")
-    assert time.monotonic() - begin < 2
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "requirements.txt", "bootstrap"])
@@ -266,7 +265,7 @@ def test_interrupt_leaves_no_half_made_environment(checkout: Checkout) -> None:
     real = checkout.python()
     stamp = stamped(checkout)
     (checkout.root / "pyproject.toml").write_text("# changed\n")
-    slow = f'[ "$2" = -m ] && mkdir .venv && sleep 60; exec {real} "$@"'
+    slow = f'[ "$2" = -m ] && mkdir .venv && sleep 600; exec {real} "$@"'
     checkout.script("python3", slow)
     process = subprocess.Popen(
         ["/bin/sh", checkout.root / "bootstrap", "greet"],
@@ -275,7 +274,7 @@ def test_interrupt_leaves_no_half_made_environment(checkout: Checkout) -> None:
         start_new_session=True,
     )
     aside = checkout.root / "build/previous-venv"
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while not (aside.is_dir() and (checkout.root / ".venv").is_dir()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -283,8 +282,9 @@ def test_interrupt_leaves_no_half_made_environment(checkout: Checkout) -> None:
     while process.poll() is None:
         assert time.monotonic() < deadline
         os.killpg(process.pid, signal.SIGINT)
-        time.sleep(0.2)
-    process.communicate(timeout=10)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(2)
+    process.communicate()
     assert process.returncode == 130
     assert stamp.is_file()
     assert not aside.exists()

@@ -30,7 +30,7 @@ from contain_python.errors import PackError
 from contain_python.recipe import Download
 
 RELEASE = release_of()
-LIMITS = Download(attempts=3, idle_seconds=0.4, total_seconds=5, redirects=3)
+LIMITS = Download(attempts=3, idle_seconds=20, total_seconds=60, redirects=3)
 SIZE = len(CONTENT)
 
 
@@ -203,7 +203,7 @@ def test_dripping_body(part: Path) -> None:
     started = time.monotonic()
     with serving(dripping(0.02)) as server:
         assert failure(server, part, limits) == "not done within 0.6 s"
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 30
 
 
 def test_dripping_headers(part: Path) -> None:
@@ -212,13 +212,13 @@ def test_dripping_headers(part: Path) -> None:
     started = time.monotonic()
     with serving(dripping(0.02, b"HTTP/1.0 200 OK\r\nX-Long: ")) as server:
         assert failure(server, part, limits) == "not done within 0.5 s"
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 30
 
 
 def test_stalling_body(part: Path) -> None:
     """A body that stalls is given up after the idle time and continued."""
     with serving(in_turn(stalling(50_000, 2), whole())) as server:
-        fetch(server, part)
+        fetch(server, part, replace(LIMITS, idle_seconds=0.4))
     assert server.asked[1].range == "bytes=50000-"
     assert part.read_bytes() == CONTENT
 
@@ -262,7 +262,8 @@ def test_headers_that_take_too_long(part: Path, monkeypatch: pytest.MonkeyPatch)
     """Headers must arrive long before the total deadline, so that other mirrors get their turn."""
     monkeypatch.setattr(fetching, "_CONNECT_SECONDS", 0.2)
     with serving(dripping(0.02, b"HTTP/1.0 200 OK\r\nX-Long: ")) as server:
-        assert failure(server, part) == "no whole answer within 0.6 s"
+        limits = replace(LIMITS, idle_seconds=0.4)
+        assert failure(server, part, limits) == "no whole answer within 0.6 s"
 
 
 def test_unknown_host(part: Path) -> None:

@@ -145,9 +145,9 @@ def test_second_holder_waits(tmp_path: Path) -> None:
     thread = threading.Thread(target=second)
     with store.held(KEY, pytest.fail):
         thread.start()
-        assert waited.wait(20)
+        assert waited.wait(120)
         order.append("first")
-    thread.join(20)
+    thread.join(120)
     assert order == ["first", "second"]
 
 

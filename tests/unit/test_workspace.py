@@ -56,9 +56,9 @@ with Workspace(root=root, dist=root, cache=root).held():
 
 @pytest.fixture(autouse=True)
 def impatient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do not wait for builds that are not going to end, where nothing was killed."""
-    if "killed" not in request.node.name:
-        monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.0)
+    """Do not wait for builds that are not going to end, but long for those that were killed."""
+    patience = 120.0 if "killed" in request.node.name else 0.0
+    monkeypatch.setattr(module, "_PATIENCE_SECONDS", patience)
 
 
 def test_places(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_second_build_is_refused_with_the_first_ones_process(tmp_path: Path) -> 
             pass
         assert caught.value.found == f"it is held by process {process.pid}"
         assert "--workspace DIR" in caught.value.remedy
-        process.communicate("", timeout=20)
+        process.communicate("", timeout=120)
         with workspace.held():
             pass
     finally:
@@ -101,8 +101,9 @@ def test_killed_holder_lets_go(tmp_path: Path) -> None:
 def begun(script: str, workspace: Workspace) -> subprocess.Popen[bytes]:
     """Start a build, and return when its command runs."""
     builder = subprocess.Popen([sys.executable, "-c", script, str(workspace.root)])
-    deadline = time.monotonic() + 20
-    while not (workspace.root / "begun").exists() and time.monotonic() < deadline:
+    deadline = time.monotonic() + 120
+    while not (workspace.root / "begun").exists():
+        assert time.monotonic() < deadline
         time.sleep(0.01)
     return builder
 

@@ -21,7 +21,7 @@ from contain_python.recipe import Download, Recipe
 from contain_python.stages.download import download
 
 RELEASE = release_of()
-LIMITS = Download(attempts=2, idle_seconds=1, total_seconds=5)
+LIMITS = Download(attempts=2, idle_seconds=20, total_seconds=60)
 
 
 class Run:
@@ -262,9 +262,13 @@ def test_full_disk(full_disk: Path, server: Server) -> None:
 
 def test_two_processes(tmp_path: Path) -> None:
     """Two processes that want the same file fetch it once; both get it, one having waited."""
+    told = tmp_path / "told"
 
     def slow(handler: Handler) -> None:
-        time.sleep(0.5)
+        """Answer when the other process has found this one at work."""
+        deadline = time.monotonic() + 120
+        while not told.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
         whole()(handler)
 
     with serving(slow) as server:
@@ -272,7 +276,12 @@ def test_two_processes(tmp_path: Path) -> None:
             "import sys; from pathlib import Path\n"
             "sys.path[:0] = sys.argv[1:2]\n"
             "from test_download import Run\n"
+            "class Notes(list):\n"
+            "    def append(self, text):\n"
+            "        super().append(text)\n"
+            "        Path(sys.argv[2], 'told').touch()\n"
             "run = Run(Path(sys.argv[2]), sys.argv[3])\n"
+            "run.notes = Notes()\n"
             "print(run().path, *run.notes, sep='\\n')"
         )
         tests = Path(__file__).parents[2]
@@ -282,7 +291,7 @@ def test_two_processes(tmp_path: Path) -> None:
             subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=environment)
             for _ in range(2)
         ]
-        printed = [process.communicate(timeout=20)[0] for process in processes]
+        printed = [process.communicate(timeout=240)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert all(str(Run(tmp_path).cached) in text for text in printed)
     assert sum("waiting for it" in text for text in printed) == 1
