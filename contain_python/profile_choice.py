@@ -18,8 +18,8 @@ from contain_python.store import Note
 def choose_profile(request: Request, key: ProfileKey, note: Note) -> Profile | None:
     """Return the recorded profile that fits a build, or None if the build must train.
 
-    In this order: the one named by the request, those of the recipe, of the project's `profiles/`
-    and of the cache. One that does not fit is refused by name. Raises UsageError if the named one
+    The one named by the request must fit. Otherwise those of the project's `profiles/` come first,
+    then the cache's, to which the recipe's are brought. Raises UsageError if the named one
     does not fit, ToolchainError if the request demands a profile and none fits.
     """
     if request.profile:

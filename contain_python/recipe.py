@@ -24,7 +24,7 @@ _PLAIN_PREFIX = re.compile(r"(/[A-Za-z0-9._+-]+)+")
 
 
 #: Where one value of --set ends and the next key begins: values may have spaces.
-_NEXT_KEY = re.compile(r"\s+(?=[a-z_]+\.[a-z_]+=)")
+_NEXT_KEY = re.compile(r"\s+(?=[a-z_]+(?:\.[a-z_]+)+=)")
 
 #: The system's own directories: what lies below them is mostly not Python's.
 _SHARED = ("/usr", "/bin", "/lib", "/lib64", "/sbin", "/etc", "/opt", "/var")
@@ -320,21 +320,26 @@ def overridden(recipe: Recipe, words: str) -> Recipe:
     data = {**unstructure(recipe), "root": ""}
     for word in _NEXT_KEY.split(words.strip()) if words.strip() else ():
         name, equals, value = word.partition("=")
-        table, dot, key = name.partition(".")
-        if not (equals and dot and isinstance(data.get(table, {}), dict)):
+        *tables, key = name.split(".")
+        place: object = data
+        for table in tables:
+            place = place.setdefault(table, {}) if isinstance(place, dict) else None
+        if not (equals and tables and isinstance(place, dict)):
             raise UsageError(
                 f"--set cannot be {word!r}",
                 expected="TABLE.KEY=VALUE, as tuning.cpu=x86-64-v3",
                 remedy="docs/contain-toml.md lists tables and keys",
             )
-        data.setdefault(table, {})[key] = _value(table, key, value)
+        place[key] = _value(tables, key, value)
     del data["root"]
     return parse_recipe(data, recipe.root / "--set")
 
 
-def _value(table: str, key: str, text: str) -> object:
+def _value(tables: list[str], key: str, text: str) -> object:
     """Return the value that a text stands for: 3.14 is a number only where one is asked for."""
-    hints = get_type_hints(get_type_hints(Recipe).get(table, object))
+    hints = get_type_hints(Recipe)
+    for table in tables:
+        hints = get_type_hints(hints.get(table, object))
     if hints.get(key) is str and text[:1] not in ("'", '"'):
         return text
     try:

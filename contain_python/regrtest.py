@@ -25,6 +25,16 @@ from contain_python.structure import structure
 #: Workers beside those that keep the processors busy, as upstream's -j0 has them: many tests sleep.
 _SLEEPERS = 2
 
+#: Modules that a flavour may be without and tests import: those written in Python that are compared
+#: with those in C, and other systems' that are tested on every system.
+_IMPORTED_BY_TESTS = (
+    "_py*.py",
+    "_*_support.py",
+    "_pyrepl/windows_*.py",
+    "asyncio/proactor_events.py",
+    "ctypes/macholib/*.py",
+)
+
 _PROGRESS = re.compile(r"\[ *(\d+)/(\d+)(?:/(\d+))?\] (\S+)")
 
 
@@ -79,10 +89,11 @@ def lay_tests(library: Path, relocated: Path, root: Path, python: str) -> None:
         tests = library / folder
         if tests.is_dir() and (root / stdlib / folder).parent.is_dir():
             copy_tree(tests, root / stdlib / folder)
-    # Tests compare the modules that are written in Python with those in C.
-    for module in sorted(library.glob("_py*.py")):
-        if not (root / stdlib / module.name).exists():
-            shutil.copyfile(module, root / stdlib / module.name)
+    for module in sorted(path for glob in _IMPORTED_BY_TESTS for path in library.glob(glob)):
+        target = root / stdlib / module.relative_to(library)
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(module, target)
     for module in sorted((relocated / stdlib / "lib-dynload").glob("*.so")):
         target = root / stdlib / "lib-dynload" / module.name
         if not target.exists():

@@ -196,6 +196,10 @@ def test_any_key_can_be_set() -> None:
     assert recipe.tuning.bolt == ""
     assert recipe.root == Path("/r")
     assert overridden(recipe, " ") == recipe
+    nested = overridden(recipe, "tuning.cpu=x86-64-v2 budget.runtime.packed=5 updates.feeds.psf=1")
+    assert (nested.tuning.cpu, nested.budget.runtime.packed) == ("x86-64-v2", 5)
+    assert nested.updates.feeds.psf == "1"
+    assert nested.budget.runtime.unpacked == recipe.budget.runtime.unpacked
     assert overridden(recipe, "build.python=3.14 verify.glibc=2.31").verify.glibc == "2.31"
 
 
@@ -206,6 +210,11 @@ def test_any_key_can_be_set() -> None:
         ("cpu=x86-64-v3", "--set cannot be 'cpu=x86-64-v3'"),
         ("root.x=1", "--set cannot be 'root.x=1'"),
         ("prune.x=1", "--set cannot be 'prune.x=1'"),
+        ("prune.x.y=1", "--set cannot be 'prune.x.y=1'"),
+        ("prune=[]", "--set cannot be 'prune=[]'"),
+        ("tuning.cpu.x=1", "--set cannot be 'tuning.cpu.x=1'"),
+        ("budget.runtime.paked=1", "unknown key 'paked'"),
+        ("nothing.at.all=1", "unknown key 'nothing'"),
         ("tuning.cpuu=x", "unknown key 'cpuu'"),
         ("tuning.cpu=x86-64-v9", "cannot be 'x86-64-v9'"),
         ("compiler.ccache=perhaps", "has the wrong type"),

@@ -158,11 +158,16 @@ def test_tests_are_laid_beside_a_flavour(tmp_path: Path) -> None:
     write(root / dynload / "math.so", "as shipped")
     write(root / "lib/python3.13/unittest/case.py")
     write(library / "_pydecimal.py", "a fallback")
+    write(library / "ctypes/macholib/dyld.py", "another system's")
+    write(library / "_osx_support.py", "another system's")
+    write(root / "lib/python3.13/_osx_support.py", "as shipped")
     lay_tests(library, relocated, root, "python3.13")
     stdlib = root / "lib/python3.13"
     assert (stdlib / "test/test_os.py").is_file()
     assert (stdlib / "unittest/test/test_x.py").is_file()
     assert (stdlib / "_pydecimal.py").read_text() == "a fallback"
+    assert (stdlib / "ctypes/macholib/dyld.py").read_text() == "another system's"
+    assert (stdlib / "_osx_support.py").read_text() == "as shipped"
     assert not (stdlib / "lib2to3").exists()
     assert (root / dynload / "_testcapi.so").read_text() == "for tests"
     assert (root / dynload / "math.so").read_text() == "as shipped"
