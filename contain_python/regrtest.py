@@ -25,14 +25,15 @@ from contain_python.structure import structure
 #: Workers beside those that keep the processors busy, as upstream's -j0 has them: many tests sleep.
 _SLEEPERS = 2
 
-#: Modules that a flavour may be without and tests import: those written in Python that are compared
-#: with those in C, and other systems' that are tested on every system.
-_IMPORTED_BY_TESTS = (
+#: Modules that a flavour may be without and tests ask for: those written in Python, which are
+#: compared with those in C, and other systems', which are tested on every system.
+_ASKED_FOR_BY_TESTS = (
     "_py*.py",
     "_*_support.py",
     "_pyrepl/windows_*.py",
     "asyncio/proactor_events.py",
     "ctypes/macholib/*.py",
+    "multiprocessing/popen_spawn_win32.py",
 )
 
 _PROGRESS = re.compile(r"\[ *(\d+)/(\d+)(?:/(\d+))?\] (\S+)")
@@ -89,7 +90,7 @@ def lay_tests(library: Path, relocated: Path, root: Path, python: str) -> None:
         tests = library / folder
         if tests.is_dir() and (root / stdlib / folder).parent.is_dir():
             copy_tree(tests, root / stdlib / folder)
-    for module in sorted(path for glob in _IMPORTED_BY_TESTS for path in library.glob(glob)):
+    for module in sorted(path for glob in _ASKED_FOR_BY_TESTS for path in library.glob(glob)):
         target = root / stdlib / module.relative_to(library)
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
