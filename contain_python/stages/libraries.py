@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import re
 import tarfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contain_python.bundled import building, sources
@@ -14,6 +15,7 @@ from contain_python.bundled.plan import libraries_of, patches_of, store_of
 from contain_python.bundled.table import Library
 from contain_python.extraction import extract
 from contain_python.files import copy_tree, remove_tree, whole_directory
+from contain_python.findings import counted
 from contain_python.model import Bundle, Progress, Release
 from contain_python.process import Line
 from contain_python.recipe import Recipe
@@ -23,6 +25,9 @@ from contain_python.workspace import Workspace
 
 #: How much of a library's time goes by until its source is here.
 _SOURCE = 0.1
+
+#: What a compiler is told when it makes an object.
+_COMPILES = re.compile(r"\s-c(\s|$)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +54,9 @@ def libraries(release: Release, keys: Mapping[str, str], here: Circumstances) ->
     place = here.workspace.place("libraries")
     entries: dict[str, Entry] = {}
     with whole_directory(place) as root:
-        for index, library in enumerate(wanted):
-            seen = functools.partial(_tell, here, library, index, len(wanted))
-            seen(Progress(fraction=0.0, doing=library.version))
+        for library in wanted:
+            seen = functools.partial(_tell, here, library, wanted)
+            seen(Progress(fraction=0.0, doing=""))
             needed = [entries[name] for name in _all_needs(library, wanted)]
             entries[library.name] = _built(library, keys[library.name], needed, here, seen)
             _lay(entries[library.name], root)
@@ -68,9 +73,14 @@ def _all_needs(library: Library, wanted: tuple[Library, ...]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _tell(here: Circumstances, library: Library, index: int, total: int, step: Progress) -> None:
-    fraction = (index + step.fraction * _SOURCE) / total
-    here.progress(Progress(fraction=fraction, doing=f"{library.name} {step.doing}"))
+def _tell(
+    here: Circumstances, library: Library, wanted: tuple[Library, ...], step: Progress
+) -> None:
+    """Tell how far all of it is: the larger a source, the longer it takes."""
+    before = sum(one.size for one in wanted[: wanted.index(library)])
+    fraction = (before + step.fraction * library.size) / sum(one.size for one in wanted)
+    doing = f"{library.name} {library.version}{step.doing and ': '}{step.doing}"
+    here.progress(Progress(fraction=fraction, doing=doing))
 
 
 def _built(
@@ -93,7 +103,7 @@ def _built(
             here.recipe,
             here.workspace.cache,
             offline=here.offline,
-            progress=seen,
+            progress=lambda step: seen(replace(step, fraction=step.fraction * _SOURCE)),
             note=here.note,
         )
         with (
@@ -114,12 +124,28 @@ def _built(
                 work=work / "source",
                 jobs=here.jobs,
                 log=here.workspace.log("libraries"),
-                on_line=here.on_line,
+                on_line=_watched(work / "source", here, seen),
             )
             data = quickly_packed(functools.partial(_fill, built))
         remove_tree(here.workspace.place("library"))
         what = f"{library.name}-{library.version}-{here.recipe.build.target or here.tools.host}"
         return store.put(what, key, data)
+
+
+def _watched(source: Path, here: Circumstances, seen: Callable[[Progress], None]) -> Line:
+    """Return a listener that counts what is compiled of a source, and hands each line on."""
+    done, total = 0, 0
+
+    def watch(line: str) -> None:
+        nonlocal done, total
+        here.on_line(line)
+        if _COMPILES.search(line):
+            done, total = done + 1, total or len(list(source.rglob("*.c"))) or 1
+            fraction = _SOURCE + (1 - _SOURCE) * min(1.0, done / total)
+            seen(Progress(fraction=fraction, doing=f"{counted(done, 'file')} compiled"))
+
+    seen(Progress(fraction=_SOURCE, doing="configuring"))
+    return watch
 
 
 def _fill(built: Path, tar: tarfile.TarFile) -> None:

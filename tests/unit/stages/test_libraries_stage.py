@@ -102,6 +102,18 @@ def test_library_is_built(tmp_path: Path) -> None:
     assert path.name.startswith(f"little-1.0-{TOOLS.host}-")
 
 
+def test_progress_is_counted(tmp_path: Path) -> None:
+    """How much is compiled is told, and not for minutes what was downloaded before."""
+    run = Run(tmp_path, LITTLE, replace(LITTLE, name="less"))
+    run()
+    told = [(step.fraction, step.doing) for step in run.progress]
+    assert told[0] == (0.0, "little 1.0")
+    assert "little 1.0: configuring" in [doing for _, doing in told]
+    assert (0.5, "little 1.0: 1 file compiled") in told
+    assert told[-1] == (1.0, "less 1.0: 1 file compiled")
+    assert told == sorted(told, key=lambda step: step[0])
+
+
 def test_second_time_comes_from_the_cache(tmp_path: Path) -> None:
     """Nothing is compiled again, though no source can be had; the bundle is the same."""
     run = Run(tmp_path)
