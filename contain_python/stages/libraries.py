@@ -26,9 +26,6 @@ from contain_python.workspace import Workspace
 #: How much of a library's time goes by until its source is here.
 _SOURCE = 0.1
 
-#: What a compiler is told when it makes an object.
-_COMPILES = re.compile(r"\s-c(\s|$)")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Circumstances:
@@ -134,17 +131,19 @@ def _built(
 
 def _watched(source: Path, here: Circumstances, seen: Callable[[Progress], None]) -> Line:
     """Return a listener that counts what is compiled of a source, and hands each line on."""
+    # As make prints it, or libtool; a library that builds silently is not counted.
+    compiles = re.compile(rf"(libtool: compile:\s+)?{re.escape(here.tools.cc)} (.* )?-c ")
     done, total = 0, 0
 
     def watch(line: str) -> None:
         nonlocal done, total
         here.on_line(line)
-        if _COMPILES.search(line):
+        if compiles.match(line.lstrip()):
             done, total = done + 1, total or len(list(source.rglob("*.c"))) or 1
             fraction = _SOURCE + (1 - _SOURCE) * min(1.0, done / total)
             seen(Progress(fraction=fraction, doing=f"{counted(done, 'file')} compiled"))
 
-    seen(Progress(fraction=_SOURCE, doing="configuring"))
+    seen(Progress(fraction=_SOURCE, doing="building"))
     return watch
 
 

@@ -284,7 +284,7 @@ def test_interrupt_leaves_no_half_made_environment(checkout: Checkout) -> None:
         os.killpg(process.pid, signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
             process.wait(2)
-    process.communicate()
+    process.communicate(timeout=120)
     assert process.returncode == 130
     assert stamp.is_file()
     assert not aside.exists()

@@ -200,19 +200,15 @@ def test_waits_never_in_step() -> None:
 def test_dripping_body(part: Path) -> None:
     """A server that drips, and so never seems idle, cannot outlast the total deadline."""
     limits = replace(LIMITS, total_seconds=0.6)
-    started = time.monotonic()
     with serving(dripping(0.02)) as server:
         assert failure(server, part, limits) == "not done within 0.6 s"
-        assert time.monotonic() - started < 30
 
 
 def test_dripping_headers(part: Path) -> None:
     """Headers that never end cannot outlast the total deadline either."""
     limits = replace(LIMITS, total_seconds=0.5)
-    started = time.monotonic()
     with serving(dripping(0.02, b"HTTP/1.0 200 OK\r\nX-Long: ")) as server:
         assert failure(server, part, limits) == "not done within 0.5 s"
-        assert time.monotonic() - started < 30
 
 
 def test_stalling_body(part: Path) -> None:

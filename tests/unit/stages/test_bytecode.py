@@ -193,3 +193,19 @@ def test_levels_leave_out_what_they_say(
         check=False,
     )
     assert (done.returncode != 0) == has_assertions
+
+
+def test_the_question_what_is_frozen_holds_the_workspace(tmp_path: Path) -> None:
+    """A rerun must not remove the folder that it runs in: it has the lock open, as a build has."""
+    workspace = a_workspace(tmp_path)
+    tree = a_tree(workspace.place("stripped"))
+    python = tree.root / "bin" / f"python{SERIES}"
+    python.unlink()
+    holds = tmp_path / "holds"
+    write(
+        python, f"#!/bin/sh\nreadlink /proc/$$/fd/* >{holds}\necho no answer >&2\nexit 3\n", 0o755
+    )
+    with workspace.held(), pytest.raises(CompileError) as caught:
+        byte_compile(Recipe(), workspace, tree, lambda _: None)
+    assert caught.value.found == "no answer"
+    assert str(workspace.root / "lock") in holds.read_text().splitlines()
