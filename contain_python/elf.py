@@ -26,7 +26,7 @@ _DF_1_NOW, _DF_1_PIE = 0x1, 0x08000000
 _IBT, _SHSTK = 1, 2
 
 #: What pyelftools raises on a damaged file, beside its own errors.
-_DAMAGE = (ELFError, ConstructError, ValueError, KeyError, IndexError, AttributeError, TypeError)
+DAMAGE = (ELFError, ConstructError, ValueError, KeyError, IndexError, AttributeError, TypeError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +107,7 @@ def read_elf(path: Path) -> ElfFacts | None:
     with path.open("rb") as stream:
         try:
             return _facts(ELFFile(stream))
-        except _DAMAGE as problem:
+        except DAMAGE as problem:
             raise CheckError(
                 f"{path} begins like an ELF file and cannot be read as one",
                 found=f"{type(problem).__name__}: {problem}",
