@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from contain_python import moved_files, trials
+from contain_python import moved_files, moved_starts, trials
 from contain_python.errors import CheckError
 from contain_python.findings import listed
 from contain_python.model import CheckResult, Finding
 from contain_python.moving import moved_to, other_user, read_only, workplace
-from contain_python.probe import ISOLATED, ask, attempt
+from contain_python.probe import ask, attempt
 from contain_python.rules import Rules
 from contain_python.stale import NOWHERE, Stale, make, mentions
 from contain_python.subject import Subject
@@ -20,13 +20,6 @@ DIFFICULT = "mövéd ☃ place/my python"
 
 #: Imported at each place: pure modules, and extensions that link other libraries.
 _SAMPLE = ("json", "email", "_ssl", "_sqlite3", "_ctypes", "_hashlib", "zlib", "_lzma", "_bz2")
-
-#: Start itself anew under another name, and there say what the prefix is.
-_RENAMED = """
-import os, sys
-if sys.argv[1:]:
-    os.execv(sys.executable, [sys.argv[1], "-I", "-B", "-c", "import sys; print(sys.prefix)"])
-"""
 
 #: sysconfig's names of tools that users' builds run.
 _TOOLS = ("CC", "CXX", "AR", "LDSHARED", "LDCXXSHARED", "BLDSHARED", "LINKCC", "RANLIB")
@@ -41,7 +34,7 @@ def check(subject: Subject, rules: Rules) -> CheckResult:
         findings += _who(user, hindrance)
         findings += _unsearchable(stale)
         findings += _interpreter(moved, stale, work, user)
-        findings += _under_other_names(moved, work, user)
+        findings += moved_starts.starts(moved, work, user)
         findings += moved_files.config_script(moved, stale, work, user)
         findings += moved_files.scripts(moved, stale, work, user)
         findings += moved_files.pkg_config(moved, stale)
@@ -55,7 +48,8 @@ def check(subject: Subject, rules: Rules) -> CheckResult:
     return CheckResult(
         check="relocation",
         examined=f"moved, made read-only and run by {who}; then moved to {DIFFICULT!r}:"
-        " sys, sysconfig, scripts, pkg-config, virtual environment, extension module",
+        " sys, sysconfig, starts under other names, scripts, pkg-config, virtual environments,"
+        " extension module",
         findings=_distinct(findings),
     )
 
@@ -110,20 +104,6 @@ def _interpreter(moved: Subject, stale: Stale, work: Path, user: int | None) -> 
             why="it did not follow the prefix",
             remedy="look at its RPATH, and at the paths it computes when imported",
         )
-
-
-def _under_other_names(moved: Subject, work: Path, user: int | None) -> Iterator[Finding]:
-    """Start it as supervisors do, under a name that is no file, and under a program's on PATH."""
-    for name in ("no-such-program", "test"):
-        argv = [moved.executable, *ISOLATED, "-c", _RENAMED, name]
-        outcome = attempt(argv, cwd=work, user=user)
-        if outcome.stdout.strip() != str(moved.root):
-            yield make.error(
-                moved.relative(moved.executable),
-                f"does not find itself when it is started as {name!r}: {outcome.reason}",
-                why="argv[0] need not name the executable: exec -a, subprocess's executable=",
-                remedy="apply patches/<series>/01-find-executable-through-proc.patch",
-            )
 
 
 def _present(moved: Subject) -> list[str]:
