@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,15 @@ _DF_TEXTREL, _DF_BIND_NOW = 0x4, 0x8
 _DF_1_NOW, _DF_1_PIE = 0x1, 0x08000000
 _IBT, _SHSTK = 1, 2
 
+#: Symbol versions that are no numbers, and the glibc that first provides them.
+_SPECIAL = {
+    "GLIBC_ABI_DT_RELR": "2.36",
+    "GLIBC_ABI_DT_X86_64_PLT": "2.42",
+    "GLIBC_ABI_GNU2_TLS": "2.42",
+    "GLIBC_ABI_GNU_TLS": "2.42",
+}
+_MARK = "GLIBC_ABI_DT_RELR"
+
 #: What pyelftools raises on a damaged file, beside its own errors.
 DAMAGE = (ELFError, ConstructError, ValueError, KeyError, IndexError, AttributeError, TypeError)
 
@@ -35,8 +45,10 @@ class ElfFacts:
 
     `glibc` holds the numbered symbol versions it requires in rising order ("2.34"), and
     `glibc_special` the others (GLIBC_ABI_DT_RELR, GLIBC_PRIVATE); `fortified` are the imported
-    *_chk functions; a "partial" RELRO becomes "full" through BIND_NOW; `processor` is the least
-    x86 level that the loader accepts ("x86-64-v3"), where one is marked.
+    *_chk functions; `packed_relocations` tells whether its relative relocations are packed
+    (DT_RELR), which an older loader leaves undone; a "partial" RELRO becomes "full" through
+    BIND_NOW; `processor` is the least x86 level that the loader accepts ("x86-64-v3"), where one is
+    marked.
     """
 
     kind: Kind
@@ -53,6 +65,7 @@ class ElfFacts:
     bind_now: bool = False
     executable_stack: bool = False
     text_relocations: bool = False
+    packed_relocations: bool = False
     writable_executable: bool = False
     stack_protector: bool = False
     fortified: tuple[str, ...] = ()
@@ -66,6 +79,35 @@ class ElfFacts:
     def highest_glibc(self) -> str:
         """Return the highest glibc version it requires, or "" if it requires none."""
         return self.glibc[-1] if self.glibc else ""
+
+    @property
+    def demands(self) -> tuple[tuple[str, str], ...]:
+        """Return what it needs of glibc, each with the version that brought it, "" if unknown.
+
+        Packed relocations count by their tag: a file that imports nothing from glibc, and what some
+        linkers write, has no mark of them among its symbol versions.
+        """
+        found = dict.fromkeys(name for name in self.glibc_special if name != "GLIBC_PRIVATE")
+        if self.packed_relocations and not self.is_for_another_libc:
+            found[_MARK] = None
+        numbered = ((f"GLIBC_{self.highest_glibc}", self.highest_glibc),) if self.glibc else ()
+        return (*numbered, *((name, _SPECIAL.get(name, "")) for name in found))
+
+    @property
+    def least_glibc(self) -> str:
+        """Return the least glibc that loads it, as far as is known, or "" if it needs none."""
+        return max((version for _, version in self.demands if version), key=Version, default="")
+
+    @property
+    def lacks_mark(self) -> bool:
+        """Return whether glibc refuses to load it: packed relocations that no version marks."""
+        return self.packed_relocations and bool(self.glibc) and _MARK not in self.glibc_special
+
+    @property
+    def is_for_another_libc(self) -> bool:
+        """Return whether it names a C library that is not glibc, as what is for musl does."""
+        names = [Path(self.interpreter).name, *self.needed]
+        return any(re.match(r"ld-musl-|libc\.musl-|libc\.so$", name) for name in names)
 
     @property
     def search(self) -> tuple[str, ...]:
@@ -138,6 +180,7 @@ def _facts(elf: ELFFile) -> ElfFacts:
         executable_stack=_executable_stack(elf, segments),
         text_relocations="DT_TEXTREL" in dynamic.tags
         or bool(dynamic.number("DT_FLAGS") & _DF_TEXTREL),
+        packed_relocations="DT_RELR" in dynamic.tags,
         writable_executable=any(_is_writable_executable(segment) for segment in segments),
         stack_protector="__stack_chk_fail" in imports,
         fortified=tuple(sorted(name for name in imports if name.endswith("_chk"))),

@@ -37,7 +37,7 @@ def _under_other_names(moved: Subject, work: Path, user: int | None) -> Iterator
         str(_another_python(moved, work)): "another Python of the same version",
     }
     for name, told in names.items():
-        argv = [moved.executable, *ISOLATED, "-c", _RENAMED, name]
+        argv: list[str | Path] = [moved.executable, *ISOLATED, "-c", _RENAMED, name]
         outcome = attempt(argv, cwd=work, user=user)
         if outcome.stdout.strip() != str(moved.root):
             yield _lost(

@@ -37,8 +37,8 @@ def why_not(executable: Path, root: Path = Path("/")) -> str:
     if loader and not (root / loader.lstrip("/")).exists():
         return f"its dynamic loader {loader} is not on this machine"
     name, version = platform.libc_ver()
-    if root == Path("/") and name == "glibc" and _is_later(facts.highest_glibc, version):
-        return f"it needs glibc {facts.highest_glibc}, and this machine has {version}"
+    if root == Path("/") and name == "glibc" and _is_later(facts.least_glibc, version):
+        return f"it needs glibc {facts.least_glibc}, and this machine has {version}"
     return ""
 
 

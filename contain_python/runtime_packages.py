@@ -32,10 +32,6 @@ from contain_python.structure import one_of, structure
 #: One alternative of a Debian dependency: "libssl3 (>= 3.0.0)" (Debian Policy, section 7.1).
 _DEPENDENCY = re.compile(r"(?P<name>[a-z0-9][a-z0-9+.-]+)(?: \(>= (?P<minimum>[^)]+)\))?")
 
-#: The first glibc whose loader understands packed relative relocations, which have no number.
-_RELR = "GLIBC_ABI_DT_RELR"
-_RELR_GLIBC = "2.36"
-
 
 @dataclass(frozen=True, kw_only=True)
 class RuntimePackage:
@@ -163,8 +159,9 @@ def _minima(facts: dict[Path, ElfFacts], built_with: set[str]) -> dict[str, str]
         return {name: version for name, _, version in (one.partition("=") for one in built_with)}
     minima = parse_dependencies(_shlibdeps(facts))
     # The loader's own abilities are no symbols, so dpkg does not see that they are needed.
-    if "libc6" in minima and any(_RELR in one.glibc_special for one in facts.values()):
-        minima["libc6"] = max(minima["libc6"], _RELR_GLIBC, key=Version)
+    if "libc6" in minima:
+        needed = [one.least_glibc for one in facts.values() if one.least_glibc]
+        minima["libc6"] = max([minima["libc6"], *needed], key=Version)
     return minima
 
 

@@ -21,6 +21,7 @@ from contain_python.distribution import (
     installed_versions,
     merged,
 )
+from contain_python.elf import read_elf
 from contain_python.errors import ContainError, ToolchainError
 from contain_python.model import Release
 from contain_python.process import Line
@@ -262,6 +263,8 @@ class _Probe:
         absent = self._absent_headers([name for entry in entries for name in entry.headers])
         # Where not even an empty program links, the C library is missing; that is said already.
         self.links = self._can_link(())
+        if self.links:
+            self._refuse_unloadable()
         there = [entry for entry in entries if not absent & set(entry.headers)]
         all_link = self._can_link([flag for entry in there for flag in entry.link])
         suspects = [entry for entry in entries if entry not in there or not all_link]
@@ -302,6 +305,18 @@ class _Probe:
         except ToolchainError:
             return False
         return True
+
+    def _refuse_unloadable(self) -> None:
+        """Refuse a linker whose programs glibc does not load, as mold 1.10 and lld 14."""
+        facts = read_elf(self.directory / "links")
+        if facts and facts.lacks_mark:
+            raise ToolchainError(
+                "the recipe's linker makes programs that glibc does not load",
+                expected="the mark GLIBC_ABI_DT_RELR beside packed relative relocations",
+                found=f"none, with {' '.join(self.ldflags)}",
+                remedy="leave -Wl,-z,pack-relative-relocs out of ldflags under [compiler], or use"
+                " GNU ld",
+            )
 
     def _compile(self, *arguments: str | Path) -> str:
         command = [*self.argv, *self.cflags, *arguments]

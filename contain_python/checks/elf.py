@@ -21,13 +21,6 @@ from contain_python.subject import Subject
 
 _make = Maker(check="elf")
 
-#: Symbol versions that are no numbers, and the glibc that first provides them.
-_SPECIAL = {
-    "GLIBC_ABI_DT_RELR": "2.36",
-    "GLIBC_ABI_DT_X86_64_PLT": "2.42",
-    "GLIBC_ABI_GNU2_TLS": "2.42",
-    "GLIBC_ABI_GNU_TLS": "2.42",
-}
 _X86 = ("EM_X86_64", "EM_386")
 _BUILD_AGAIN = "build with the flags that contain.toml sets by default"
 
@@ -170,9 +163,17 @@ def _glibc(file: _File, rules: Rules) -> Iterator[Finding]:
             why="any update of glibc may change them",
             remedy="use the public interfaces",
         )
+    if facts.lacks_mark:
+        yield _make.error(
+            file.where,
+            "has packed relative relocations without their mark (GLIBC_ABI_DT_RELR)",
+            why="glibc 2.36 and later refuse to load it, and older ones leave the relocations out",
+            remedy="link with a linker that writes the mark (GNU ld 2.38, lld 15), or without"
+            " -z pack-relative-relocs",
+        )
     if not rules.glibc:
         return
-    for symbol, version in _demands(facts):
+    for symbol, version in facts.demands:
         if not version or Version(version) > Version(rules.glibc):
             yield _make.error(
                 file.where,
@@ -180,15 +181,6 @@ def _glibc(file: _File, rules: Rules) -> Iterator[Finding]:
                 why=f"a system with glibc {rules.glibc}, the promised floor, cannot load it",
                 remedy="build on the older system, or raise [verify] glibc in contain.toml",
             )
-
-
-def _demands(facts: ElfFacts) -> Iterator[tuple[str, str]]:
-    """Yield the highest numbered symbol version and each special one, with its glibc if known."""
-    if facts.highest_glibc:
-        yield f"GLIBC_{facts.highest_glibc}", facts.highest_glibc
-    for name in facts.glibc_special:
-        if name != "GLIBC_PRIVATE":
-            yield name, _SPECIAL.get(name, "")
 
 
 def _memory(file: _File) -> Iterator[Finding]:
@@ -323,9 +315,9 @@ def _some(names: list[str]) -> str:
 
 
 def _examined(files: list[_File], linked: list[_File]) -> str:
-    versions = [Version(file.facts.highest_glibc) for file in linked if file.facts.glibc]
+    versions = [Version(file.facts.least_glibc) for file in linked if file.facts.least_glibc]
     special = sorted({name for file in linked for name in file.facts.glibc_special})
-    glibc = f"highest glibc {max(versions)}" if versions else "no glibc"
+    glibc = f"needs glibc {max(versions)}" if versions else "no glibc"
     marked = sum(file.facts.ibt and file.facts.shstk for file in linked)
     return (
         f"{counted(len(files), 'ELF file')}: NEEDED, RPATH, loader, hardening; {glibc}"

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import re
 import sys
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from platform import machine
+from tempfile import TemporaryDirectory
 
 from packaging.utils import parse_wheel_filename
+from packaging.version import Version
 
 from contain_python import process
 from contain_python.distribution import distribution_package_of
-from contain_python.elf import is_elf, read_elf
+from contain_python.elf import ElfFacts, is_elf, read_elf
 from contain_python.elf_symbols import versioned_imports
 from contain_python.errors import CheckError, CompileError, UsageError
 from contain_python.files import remove_tree, sha256, sorted_entries, sorted_files
@@ -29,6 +32,8 @@ _PLATFORM = re.compile(r"manylinux_(?P<major>\d+)_(?P<minor>\d+)_(?P<machine>\w+
 _AUDITWHEEL = (sys.executable, "-m", "auditwheel", "--verbose")
 #: The names that older pip knew (PEP 600 lists them).
 _LEGACY = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
+#: The platform of a wheel without machine code.
+_ANY = (0, 0)
 _SHOWN = 5
 
 
@@ -69,10 +74,8 @@ def repair(raw: Path, work: Path, policy: Policy, epoch: int, log: Path) -> Repa
 
 def _is_linked(path: Path) -> bool:
     """Return whether an ELF file is linked, and for this machine: no other is stripped."""
-    facts, own = read_elf(path), read_elf(Path(sys.executable).resolve())
-    if facts is None or own is None:
-        return False
-    return facts.kind != "object" and facts.machine == own.machine
+    facts = read_elf(path)
+    return facts is not None and facts.kind != "object" and facts.machine == _own_machine()
 
 
 def _unpack(raw: Path, work: Path, log: Path) -> Path:
@@ -134,7 +137,11 @@ def _auditwheel(
 
 
 def refuse_newer(wheel: Path, platform: str, log: Path) -> None:
-    """Refuse a wheel that needs a newer platform than this one. Raises CheckError, UsageError."""
+    """Refuse a wheel that needs a newer platform than this one, or than its own tag says.
+
+    Raises CheckError, UsageError.
+    """
+    _refuse_untrue(wheel)
     if not platform or glibc_of(wheel.name) <= _wanted(platform):
         return
     major, minor = _wanted(platform)
@@ -146,6 +153,45 @@ def refuse_newer(wheel: Path, platform: str, log: Path) -> None:
         expected=f"only what glibc {major}.{minor} has",
         remedy="build it in a builder on an older distribution, or pass a newer --plat",
     )
+
+
+def _refuse_untrue(wheel: Path) -> None:
+    """Refuse a wheel with a file that glibc loads only later than the tag promises, or never.
+
+    Tags are made from symbols. Packed relocations need none, and few who write tags read the
+    programs that a wheel installs into bin/.
+    """
+    promised = glibc_of(wheel.name)
+    if promised == _ANY:
+        return
+    with zipfile.ZipFile(wheel) as archive, TemporaryDirectory(prefix="contain-python-") as folder:
+        for name in sorted(archive.namelist()):
+            facts = read_elf(Path(archive.extract(name, folder)))
+            if facts and facts.machine == _own_machine():
+                _refuse_broken_promise(wheel.name, name, facts, promised)
+
+
+def _refuse_broken_promise(
+    wheel: str, name: str, facts: ElfFacts, promised: tuple[int, int]
+) -> None:
+    if facts.lacks_mark:
+        found = "packed relative relocations without the mark by which glibc takes them"
+    elif Version(facts.least_glibc or "0").release > promised:
+        found = f"it needs {', '.join(need for need, _ in facts.demands)}"
+    else:
+        return
+    raise CheckError(
+        f"{wheel} holds a file that does not load where its tag says: {name}",
+        expected=f"what glibc {'.'.join(map(str, promised))} loads",
+        found=found,
+        remedy="build it from source with --no-binary, linked without -z pack-relative-relocs;"
+        " or take another release of it",
+    )
+
+
+def _own_machine() -> str:
+    facts = read_elf(Path(sys.executable).resolve())
+    return facts.machine if facts else ""
 
 
 def _wanted(platform: str) -> tuple[int, int]:
@@ -184,7 +230,7 @@ def _glibc(tag: str) -> tuple[int, int]:
         return int(match["major"]), int(match["minor"])
     if legacy := _LEGACY.get(tag.partition("_")[0]):
         return legacy
-    return (0, 0) if tag == "any" else (1 << 16, 0)
+    return _ANY if tag == "any" else (1 << 16, 0)
 
 
 def _too_new(wheel: Path, glibc: str, log: Path) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,36 @@ def test_cut_short(tmp_path: Path, length: int) -> None:
     (tmp_path / "cut").write_bytes(whole[:length])
     with pytest.raises(CheckError, match="cannot be read as one"):
         read_elf(tmp_path / "cut")
+
+
+def test_packed_relocations_without_a_symbol(tmp_path: Path) -> None:
+    """A library that imports nothing needs glibc 2.36 all the same, by its tag alone."""
+    source = "static int a; int *b[] = {&a, &a, &a};"
+    flags = ("-shared", "-fPIC", "-nostdlib", "-Wl,-z,pack-relative-relocs")
+    facts = facts_of(compile_c(tmp_path / "x.so", *flags, source=source))
+    assert (facts.glibc, facts.glibc_special) == ((), ())
+    assert facts.demands == (("GLIBC_ABI_DT_RELR", "2.36"),)
+    assert facts.least_glibc == "2.36"
+    assert not facts.lacks_mark
+    plain = facts_of(compile_c(tmp_path / "y.so", "-shared", "-fPIC", "-nostdlib", source=source))
+    assert plain.least_glibc == ""
+
+
+def test_packed_relocations_without_their_mark(tmp_path: Path) -> None:
+    """What glibc refuses to load is told from what it loads: it is started."""
+    pack = "-Wl,-z,pack-relative-relocs"
+    marked = compile_c(tmp_path / "marked", *EXECUTABLE, pack)
+    unmarked = compile_c(tmp_path / "unmarked", *EXECUTABLE, pack, "-fuse-ld=mold")
+    for program in (marked, unmarked):
+        loads = subprocess.run([program], check=False, capture_output=True).returncode == 0
+        assert loads is not facts_of(program).lacks_mark
+
+
+def test_another_c_library(tmp_path: Path) -> None:
+    """A musl executable with packed relocations asks nothing of glibc."""
+    flags = ("-Wl,-z,pack-relative-relocs", "-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1")
+    path = compile_c(tmp_path / "x", "-pie", "-fPIE", "-nostdlib", "-nostartfiles", *flags,
+                     source="static int a; int *b[] = {&a}; void _start(void) {}")  # fmt: skip
+    facts = facts_of(path)
+    assert facts.packed_relocations
+    assert facts.least_glibc == ""

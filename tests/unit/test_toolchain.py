@@ -311,3 +311,15 @@ def test_tool_of_one_package_manager(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(distribution, "machine_manager", lambda: manager)  # noqa: B023
         names = {need.name for need in toolchain.needs(Recipe(), a_release())}
         assert ("dpkg-shlibdeps" in names) is (manager.name == "apt")
+
+
+def test_linker_whose_programs_do_not_load() -> None:
+    """A linker that leaves out the mark of packed relocations is refused before the build."""
+    flags = ("-fuse-ld=mold", "-Wl,-z,pack-relative-relocs")
+    mold = Recipe(compiler=Compiler(cc="gcc", ldflags=flags), modules=WITHOUT)
+    with pytest.raises(ToolchainError, match="programs that glibc does not load") as caught:
+        toolchain.check(mold, release("3.13.15"))
+    assert "-fuse-ld=mold" in caught.value.found
+    assert "pack-relative-relocs out of ldflags" in caught.value.remedy
+    plain = Recipe(compiler=Compiler(cc="gcc", ldflags=flags[:1]), modules=WITHOUT)
+    toolchain.check(plain, release("3.13.15"))

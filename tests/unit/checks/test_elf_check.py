@@ -26,7 +26,7 @@ def test_good(bare: Subject) -> None:
     compile_c(bare.root / "lib" / "good.so", *LIBRARY)
     result = check(bare, RULES)
     assert result.passed
-    assert result.examined.startswith("2 ELF files: NEEDED, RPATH, loader, hardening; highest")
+    assert result.examined.startswith("2 ELF files: NEEDED, RPATH, loader, hardening; needs")
     assert result.examined.endswith("CET on 0 of 2")
 
 
@@ -151,6 +151,14 @@ def test_special_glibc_version(bare: Subject) -> None:
     facts = [what for _, what in errors(bare, Rules(glibc="2.35"))]
     assert "requires GLIBC_ABI_DT_RELR" in facts
     assert "requires GLIBC_ABI_DT_RELR" not in [w for _, w in errors(bare, Rules(glibc="2.36"))]
+
+
+def test_packed_relocations_without_their_mark(bare: Subject) -> None:
+    """What glibc refuses to load is an error, whatever glibc is promised."""
+    pack = ("-Wl,-z,pack-relative-relocs", "-fuse-ld=mold")
+    compile_c(bare.executable, *GUARDS, *EXECUTABLE, *pack, source=GUARDED)
+    expected = "has packed relative relocations without their mark (GLIBC_ABI_DT_RELR)"
+    assert expected in [what for _, what in errors(bare)]
 
 
 def test_control_flow_enforcement(bare: Subject) -> None:

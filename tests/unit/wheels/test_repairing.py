@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
+from pythons import compile_c
 
 from contain_python.elf_symbols import versioned_imports
 from contain_python.errors import CheckError, UsageError
 from contain_python.wheels import repairing
+
+PACKED = ("-Wl,-z,pack-relative-relocs",)
+RELATIVE = "static int a; int *b[] = {&a, &a, &a}; int main(void) { return *b[1]; }"
+EXTENSION = ("-shared", "-fPIC", "-nostdlib")
+RANDOM = "#include <sys/random.h>\nint main(void) { char c; return (int)getrandom(&c, 1, 0); }"
 
 
 @pytest.mark.parametrize(
@@ -38,9 +45,43 @@ def test_oldest_platform(name: str, platform: str, glibc: tuple[int, int]) -> No
 
 def test_wheel_that_no_platform_promises(tmp_path: Path) -> None:
     """A wheel for "linux" alone may need anything."""
-    name = Path("a-1-cp313-cp313-linux_x86_64.whl")
-    assert repairing.glibc_of(name.name) > (99, 0)
-    repairing.refuse_newer(name, "", tmp_path / "log")
+    wheel = _wheel_of(tmp_path / "a-1-cp313-cp313-linux_x86_64.whl", "a.so", "-shared", "-fPIC")
+    assert repairing.glibc_of(wheel.name) > (99, 0)
+    repairing.refuse_newer(wheel, "", tmp_path / "log")
+
+
+def _wheel_of(wheel: Path, member: str, *flags: str, source: str = RELATIVE) -> Path:
+    """Write a wheel that holds one compiled file."""
+    compiled = compile_c(wheel.parent / "compiled", *flags, source=source)
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.write(compiled, member)
+    return wheel
+
+
+@pytest.mark.parametrize(
+    ("tag", "member", "program", "found"),
+    [
+        ("manylinux_2_5", "a.so", (RELATIVE, *EXTENSION, *PACKED), "it needs GLIBC_ABI_DT_RELR"),
+        ("manylinux_2_36", "a.so", (RELATIVE, *EXTENSION, *PACKED), ""),
+        ("linux", "a.so", (RELATIVE, *EXTENSION, "-fuse-ld=mold"), ""),
+        ("manylinux_2_40", "a", (RELATIVE, "-pie", "-fuse-ld=mold", *PACKED), "without the mark"),
+        ("manylinux2010", "a-1.data/scripts/a", (RANDOM,), "it needs GLIBC_2."),
+        ("manylinux_2_40", "a-1.data/scripts/a", (RANDOM,), ""),
+    ],
+)
+def test_tag_that_is_not_true(
+    tmp_path: Path, tag: str, member: str, program: tuple[str, ...], found: str
+) -> None:
+    """A wheel whose file loads only later than its tag says, or never, is refused by its name."""
+    source, *flags = program
+    wheel = _wheel_of(tmp_path / f"a-1-cp313-cp313-{tag}_x86_64.whl", member, *flags, source=source)
+    if not found:
+        repairing.refuse_newer(wheel, "", tmp_path / "log")
+        return
+    with pytest.raises(CheckError, match="does not load where its tag says") as caught:
+        repairing.refuse_newer(wheel, "", tmp_path / "log")
+    assert member in caught.value.what
+    assert found in caught.value.found
 
 
 @pytest.mark.parametrize("platform", ["solaris", "manylinux_x86_64", "manylinux-2-28"])
