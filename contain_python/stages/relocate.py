@@ -45,15 +45,25 @@ case $prefix_real in
 *[[:space:]]*) echo "$0: these flags cannot carry the spaces of $prefix_real" >&2 ;;
 esac"""
 
+#: Other tools read this file without importing it: PyO3 feeds its text to a Python, for which
+#: it is "<stdin>"; crossenv loads the byte-code from __pycache__ too, compares both, and writes all
+#: names that are left behind into a new file.
 _SYSCONFIG = '''\
 """Build-time variables; the prefix is wherever this file stands."""
-import os
+import os as __os, sys as __sys
 
-_P = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+__path = globals().get("__file__", "")
+if __os.path.isfile(__path):
+    __path = __os.path.dirname(__os.path.abspath(__path)).removesuffix("/__pycache__")
+    __prefix = __os.path.dirname(__os.path.dirname(__path))
+else:
+    __prefix = __sys.base_prefix
 
 build_time_vars = {{
 {items}
 }}
+
+del __os, __sys, __path, __prefix
 '''
 
 
@@ -221,7 +231,11 @@ def _expression(value: str | int, prefix: str) -> str:
     if not isinstance(value, str) or prefix not in value:
         return repr(value)
     parts = split_at_prefix(value, prefix)
-    return " + _P + ".join(repr(part) for part in parts).removeprefix("'' + ").removesuffix(" + ''")
+    return (
+        " + __prefix + ".join(repr(part) for part in parts)
+        .removeprefix("'' + ")
+        .removesuffix(" + ''")
+    )
 
 
 def split_at_prefix(text: str, prefix: str) -> list[str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import json
 import os
+import py_compile
 import shutil
 import stat
 import subprocess
@@ -202,6 +203,34 @@ def test_rendered_values_follow_their_place(tmp_path: Path, place: str) -> None:
         else:
             assert found[name] == value.replace(PREFIX, str(root))
     assert list(found) == sorted(HARD)
+
+
+def test_text_that_is_run_from_elsewhere(tmp_path: Path) -> None:
+    """Fed to a Python as text, as PyO3 does, it has no place: the prefix is that Python's own."""
+    text = render_sysconfigdata(HARD, PREFIX) + "print(build_time_vars['at start'])\n"
+    done = subprocess.run(
+        [sys.executable, "-I"],
+        input=text,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == (f"{sys.base_prefix}/bin\n", "")
+
+
+def test_nothing_is_left_behind(tmp_path: Path) -> None:
+    """Loaded from its source or its byte-code, as crossenv does, it has the same one name."""
+    path = write(tmp_path / STDLIB / "_sysconfigdata_x.py", render_sysconfigdata(HARD, PREFIX))
+    for place in (path, Path(py_compile.compile(str(path), doraise=True) or "")):
+        spec = importlib.util.spec_from_file_location(path.stem, place)
+        assert spec
+        assert spec.loader
+        module = importlib.util.module_from_spec(spec)
+        usual = set(vars(module))
+        spec.loader.exec_module(module)
+        assert set(vars(module)) - usual == {"build_time_vars", "__builtins__"}
+        assert module.build_time_vars["at start"] == f"{tmp_path}/bin"
 
 
 def test_implicit_concatenation_is_understood() -> None:
