@@ -167,7 +167,7 @@ def pkg_config(moved: Subject, stale: Stale) -> Iterator[Finding]:
     for path in sorted((moved.root / "lib" / "pkgconfig").glob("*.pc")):
         if path.is_symlink():
             continue
-        values = _expanded(path)
+        values = trials.expanded_pkg_config(path)
         where = moved.relative(path)
         yield from mentions(where, values, moved, stale)
         prefix = os.path.normpath(values.get("prefix", ""))
@@ -178,20 +178,6 @@ def pkg_config(moved: Subject, stale: Stale) -> Iterator[Finding]:
                 why="pkg-config would give paths of another place",
                 remedy="write prefix=${pcfiledir}/../..",
             )
-
-
-def _expanded(path: Path) -> dict[str, str]:
-    """Return the variables and fields of a .pc file as pkg-config expands them."""
-    values = {"pcfiledir": str(path.parent)}
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        match = re.match(r"([\w.]+)\s*[=:]\s*(.*)", line)
-        if match:
-            values[match[1]] = _substituted(match[2], values)
-    return values
-
-
-def _substituted(text: str, values: dict[str, str]) -> str:
-    return re.sub(r"\$\{([\w.]+)\}", lambda match: values.get(match[1], ""), text)
 
 
 def build_details(moved: Subject, stale: Stale) -> Iterator[Finding]:

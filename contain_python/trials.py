@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
+from collections.abc import Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -129,6 +131,44 @@ def build_with_sysconfig(subject: Subject, directory: Path) -> str:
     include = f"-I{answer['paths']['include']}"
     argv = [*words, include, f"{NAME}.c", "-o", NAME + suffix]
     return _compile(argv, subject, directory)
+
+
+_EMBEDDER = "#include <Python.h>\nint main(void) { Py_Initialize(); return Py_FinalizeEx(); }\n"
+
+
+def embedding_flags(subject: Subject) -> Iterator[tuple[str, list[str]]]:
+    """Yield each file that tells how to embed this Python, and the flags that it gives."""
+    script = config_script(subject)
+    outcome = attempt([script, "--embed", "--cflags", "--ldflags"], cwd=subject.root)
+    if outcome.succeeded:
+        yield subject.relative(script), shlex.split(outcome.stdout)
+    for path in sorted((subject.root / "lib" / "pkgconfig").glob("*-embed.pc")):
+        values = expanded_pkg_config(path)
+        yield subject.relative(path), shlex.split(f"{values['Cflags']} {values['Libs']}")
+
+
+def link_embedding(subject: Subject, flags: list[str], directory: Path) -> str:
+    """Link a program that embeds this Python, and no other; return the problem, or ""."""
+    (directory / "embeds.c").write_text(_EMBEDDER, encoding="utf-8")
+    argv = [compiler(), "embeds.c", "-o", "embeds", *flags, "-Wl,--trace"]
+    linked = attempt(argv, cwd=directory, environment=build_environment())
+    taken = [line for line in linked.stdout.splitlines() if "libpython" in Path(line).name]
+    others = [line for line in taken if not Path(line).resolve().is_relative_to(subject.root)]
+    if linked.succeeded and others:
+        return f"{others[0]} is linked, which is not in the prefix"
+    return problem_of(linked)
+
+
+def expanded_pkg_config(path: Path) -> dict[str, str]:
+    """Return the variables and fields of a .pc file as pkg-config expands them."""
+    values = {"pcfiledir": str(path.parent)}
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        match = re.match(r"([\w.]+)\s*[=:]\s*(.*)", line)
+        if match:
+            values[match[1]] = re.sub(
+                r"\$\{([\w.]+)\}", lambda found: values.get(found[1], ""), match[2]
+            )
+    return values
 
 
 def _compile(argv: list[str], subject: Subject, directory: Path) -> str:

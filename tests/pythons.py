@@ -51,6 +51,8 @@ struct PyModuleDef {
 #define PyMODINIT_FUNC PyObject *
 #define METH_NOARGS 4
 PyObject *PyLong_FromLong(long);
+void Py_Initialize(void);
+int Py_FinalizeEx(void);
 PyObject *PyModule_Create2(struct PyModuleDef *, int);
 #define PyModule_Create(module) PyModule_Create2(module, 1013)
 """
@@ -72,6 +74,7 @@ case $1 in
   --prefix|--exec-prefix) echo "$prefix" ;;
   --includes|--cflags) echo "-I$prefix/include/python{series}" ;;
   --configdir) echo "$prefix/lib" ;;
+  --embed) echo "no libpython" >&2; exit 1 ;;
   *) echo ;;
 esac
 """

@@ -174,6 +174,7 @@ def _extensions(subject: Subject, rules: Rules, work: Path, log: _Log) -> None:
             _make.note("include", "no extension was compiled", why="there is no C compiler here")
         )
         return
+    _embedding(subject, work, log)
     ways = {"sysconfig": trials.build_with_sysconfig}
     if trials.config_script(subject).exists() or rules.headers_promised:
         ways["python3-config"] = trials.build_with_config_script
@@ -190,5 +191,23 @@ def _extensions(subject: Subject, rules: Rules, work: Path, log: _Log) -> None:
                     why="headers are there, and with them the promise that extensions compile",
                     remedy="make the flags portable: no path of the build machine, no flag that"
                     " only the interpreter's own compiler knows",
+                )
+            )
+
+
+def _embedding(subject: Subject, work: Path, log: _Log) -> None:
+    """Link a program by the flags of each file that tells how Python is embedded."""
+    for number, (where, flags) in enumerate(trials.embedding_flags(subject)):
+        log.tried.append(f"embedding by {where}")
+        directory = work / f"embedding-{number}"
+        directory.mkdir()
+        problem = trials.link_embedding(subject, flags, directory)
+        if problem:
+            log.findings.append(
+                _make.error(
+                    where,
+                    f"gives flags by which no program that embeds Python links: {problem}",
+                    why="uWSGI and its like compile for minutes before they find out",
+                    remedy='build with libpython = "both", or leave the file out',
                 )
             )

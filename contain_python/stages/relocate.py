@@ -45,6 +45,10 @@ case $prefix_real in
 *[[:space:]]*) echo "$0: these flags cannot carry the spaces of $prefix_real" >&2 ;;
 esac"""
 
+#: Where python3-config answers for programs that embed Python.
+_EMBEDDING = '    LIBS="$LIBS_EMBED"\n'
+_NO_LIBPYTHON = "this Python has no libpython to embed (libpython = both builds one)"
+
 #: Other tools read this file without importing it: PyO3 feeds its text to a Python, for which
 #: it is "<stdin>"; crossenv loads the byte-code from __pycache__ too, compares both, and writes all
 #: names that are left behind into a new file.
@@ -87,12 +91,15 @@ class _Rewriter:
         self.build = str(installed.source.root)
         self.source_name = installed.release.source_name
         self.ledger = Ledger("relocate")
+        self.embeds = any((self.root / "lib").glob("libpython3.*"))
 
     def run(self) -> None:
         library = self.root / "lib" / self.python
         self._each(library.glob("_sysconfigdata_*.py"), "sysconfig", self._sysconfigdata)
         self._each(library.glob("config-*/Makefile"), "makefile", self._makefile)
         self._each(library.glob("build-details.json"), "build-details", self._build_details)
+        if not self.embeds:
+            self._withdraw("lib/pkgconfig/python*-embed.pc")
         self._each((self.root / "lib/pkgconfig").glob("*.pc"), "pkg-config", self._pkg_config)
         self._each(self.root.glob(f"bin/{self.python}-config"), "config", self._config)
         for path in sorted(library.glob("_sysconfig_vars_*.json")):
@@ -104,6 +111,11 @@ class _Rewriter:
             )
         self._scripts()
         update_records(self.root, self.ledger)
+
+    def _withdraw(self, pattern: str) -> None:
+        """Remove what tells programs that embed Python of a library that is not there."""
+        for path in sorted(self.root.glob(pattern)):
+            self.ledger.remove(self.root, path, "embedding", _NO_LIBPYTHON)
 
     def _each(self, found: Iterable[Path], rule: str, rewrite: Callable[[str], str]) -> None:
         for path in sorted(p for p in found if not p.is_symlink()):
@@ -155,6 +167,8 @@ class _Rewriter:
     def _config(self, text: str) -> str:
         derived = _CONFIG_PREFIX
         text = text.replace('prefix_real=$(installed_prefix "$0")', derived)
+        if not self.embeds:
+            text = text.replace(_EMBEDDING, f'    echo "$0: {_NO_LIBPYTHON}" >&2\n    exit 1\n')
         return self._derived(self._neutral(text), "${prefix_real}")
 
     def _scripts(self) -> None:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from pythons import replace_text, script
+from pythons import compile_c, replace_text, script
 
 from contain_python import trials
 from contain_python.checks import environments
@@ -135,3 +135,34 @@ def test_foreign_environment(python: Subject, tmp_path: Path) -> None:
     (tmp_path / "bin" / "python").symlink_to(python.executable)
     assert trials.environment_problem(tmp_path, python.root).startswith("sys.prefix is ")
     assert trials.environment_problem(tmp_path / "none", python.root).startswith("cannot start")
+
+
+def test_promised_library_that_is_not_there(python: Subject) -> None:
+    """A file that tells how to embed Python is followed: what it names must link."""
+    place = python.root / "lib" / "pkgconfig" / "python3-embed.pc"
+    library = f"libpython{python.series}.so"
+    replace_text(
+        place,
+        "prefix=${pcfiledir}/../..\n"
+        f"Libs: -L${{prefix}}/lib -lpython{python.series}\n"
+        f"Cflags: -I${{prefix}}/include/{python.stdlib.name}\n",
+    )
+    result = check(python, BUILDER)
+    (problem,) = [finding for finding in result.findings if finding.level == "error"]
+    assert problem.where == "lib/pkgconfig/python3-embed.pc"
+    assert problem.what.startswith("gives flags by which no program that embeds Python links: ")
+    source = "void Py_Initialize(void) {} int Py_FinalizeEx(void) { return 0; }"
+    compile_c(python.root / "lib" / library, "-shared", "-fPIC", source=source)
+    result = check(python, BUILDER)
+    assert errors(result) == []
+    assert "embedding by lib/pkgconfig/python3-embed.pc" in result.examined
+
+
+def test_script_that_tells_how_to_embed(python: Subject) -> None:
+    """python3-config --embed is followed too, if it answers."""
+    config = trials.config_script(python)
+    text = config.read_text().replace('echo "no libpython" >&2; exit 1', "echo -lno-such-python")
+    config.unlink()
+    script(config, text)
+    (problem,) = [one for one in check(python, BUILDER).findings if one.level == "error"]
+    assert problem.where == f"bin/{config.name}"

@@ -94,7 +94,13 @@ exec_prefix="${{prefix}}"
 exec_prefix_real=${{prefix_real}}
 includedir=$(echo "${{prefix}}/include" | sed "s#$prefix#$prefix_real#")
 LIBPL=$(echo "{PREFIX}/{CONFIG}" | sed "s#$prefix#$prefix_real#")
+LIBS="-lm"
+LIBS_EMBED="-lpython{SERIES}"
+if [ "$1" = --embed ] ; then
+    LIBS="$LIBS_EMBED"
+fi
 case "$1" in
+  --embed) echo "$LIBS" ;;
   --prefix) echo "$prefix_real" ;;
   --exec-prefix) echo "$exec_prefix_real" ;;
   --includes) echo "-I$includedir/python{SERIES}" ;;
@@ -128,6 +134,8 @@ def an_install(root: Path) -> Prefix:
     write(root / CONFIG / "Makefile", MAKEFILE)
     write(root / f"lib/pkgconfig/python-{SERIES}.pc", PC)
     (root / "lib/pkgconfig/python3.pc").symlink_to(f"python-{SERIES}.pc")
+    write(root / f"lib/pkgconfig/python-{SERIES}-embed.pc", PC)
+    (root / "lib/pkgconfig/python3-embed.pc").symlink_to(f"python-{SERIES}-embed.pc")
     write(root / f"bin/python{SERIES}-config", CONFIG_SCRIPT, mode=0o755)
     (root / "bin/python3-config").symlink_to(f"python{SERIES}-config")
     write(root / "bin/tool", f"#!{PREFIX}/bin/python{SERIES}\n{TOOL}", mode=0o755)
@@ -413,3 +421,22 @@ def test_installed_tree_is_left_alone(tmp_path: Path) -> None:
             assert path.read_bytes() == model.read_bytes()
     assert {change.path for change in ledger.changes} >= {"bin/tool", f"{CONFIG}/Makefile"}
     assert all(change.why for change in ledger.changes)
+
+
+def test_library_that_is_not_there_is_not_promised(moved: Path) -> None:
+    """Without libpython nothing tells how to embed it, and python3-config says why."""
+    assert not list((moved / "lib/pkgconfig").glob("*embed*"))
+    script = moved / f"bin/python{SERIES}-config"
+    done = subprocess.run([script, "--embed"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "this Python has no libpython to embed (libpython = both builds one)" in done.stderr
+
+
+def test_library_that_is_there_is_promised(tmp_path: Path) -> None:
+    """With libpython what upstream installs for programs that embed Python stays."""
+    workspace = a_workspace(tmp_path)
+    installed = an_install(workspace.place("install"))
+    write(installed.root / f"lib/libpython{SERIES}.so", "")
+    relocated, _ = relocate(workspace, installed)
+    assert len(list((relocated.root / "lib/pkgconfig").glob("*embed*"))) == 2
+    assert said(relocated.root / f"bin/python{SERIES}-config", "--embed") == f"-lpython{SERIES}"
