@@ -10,7 +10,14 @@ from pathlib import Path
 from contain_python.advisories import sources
 from contain_python.advisories.components import bill_of, bills_in, components, cpython
 from contain_python.advisories.judging import Known, judged, not_looked_up, unjudgeable, worst_first
-from contain_python.advisories.model import Component, Finding, Gathered, Unknown, together
+from contain_python.advisories.model import (
+    REFRESH,
+    Component,
+    Finding,
+    Gathered,
+    Unknown,
+    together,
+)
 from contain_python.advisories.refreshing import refresh
 from contain_python.advisories.sarif import sarif_text
 from contain_python.advisories.telling import described, documents_told, listed
@@ -22,6 +29,11 @@ from contain_python.files import write_whole
 from contain_python.recipe import Recipe, find_recipe, read_recipe
 from contain_python.releases import read_lock
 from contain_python.workspace import default_cache
+
+_MIRRORS = (
+    "see above why it was not fetched; [updates.feeds] in contain.toml names mirrors, and"
+    " --advisories DIR takes records that were brought in"
+)
 
 #: The exit code of findings that something can be done about (docs/exit-codes.md).
 SECURITY = 11
@@ -126,7 +138,9 @@ def _gathered(
         raise SourceError(
             "there is no data on vulnerabilities yet",
             expected=f"what was fetched before, in {shelf.folder}",
-            remedy="run invoke audit --refresh, or give a directory of records: --advisories DIR",
+            remedy=_MIRRORS
+            if wanted.refresh
+            else f"{REFRESH}, or give a directory of records: --advisories DIR",
         )
     return gathered
 
@@ -183,6 +197,8 @@ def _verdict(  # noqa: PLR0913, PLR0917  the end of one task
         f" {counts['not_affected']} stated not to apply; {len(unknown)} could not be judged"
     )
     problems = [*gathered.problems, *_lacking(unknown), *_stale(recipe, gathered, now)]
+    if wanted.refresh:
+        problems = [_after_refresh(problem) for problem in problems]
     console.result(
         "audit",
         applying=len(applying),
@@ -201,6 +217,15 @@ def _verdict(  # noqa: PLR0913, PLR0917  the end of one task
     raise problems[0]
 
 
+def _after_refresh(problem: ContainError) -> ContainError:
+    """Return a problem without the advice to do what was just done."""
+    if not problem.remedy.startswith(REFRESH):
+        return problem
+    return SourceError(
+        problem.what, expected=problem.expected, found=problem.found, remedy=_MIRRORS
+    )
+
+
 def _lacking(unknown: list[Unknown]) -> list[ContainError]:
     """Return the problem that there is no data on some of what is shipped."""
     names = [one.what for one in unknown if one.lacking]
@@ -208,9 +233,9 @@ def _lacking(unknown: list[Unknown]) -> list[ContainError]:
         return []
     return [
         SourceError(
-            f"there is no data on {len(names)} component(s)",
+            f"there is no data that judges {len(names)} component(s)",
             found=", ".join(dict.fromkeys(names)),
-            remedy="run invoke audit --refresh",
+            remedy=REFRESH,
         )
     ]
 
@@ -225,6 +250,6 @@ def _stale(recipe: Recipe, gathered: Gathered, now: dt.datetime) -> list[Contain
         SourceError(
             f"what is known of vulnerabilities is more than {recipe.updates.stale_days} days old",
             found=f"{len(old)} document(s), the oldest {oldest.name} of {oldest.fetched:%Y-%m-%d}",
-            remedy="run invoke audit --refresh; stale_days under [updates] says what is too old",
+            remedy=f"{REFRESH}; stale_days under [updates] says what is too old",
         )
     ]

@@ -96,16 +96,17 @@ def _unread(advisory: Advisory) -> str:
 
 
 def not_looked_up(component: Component, gathered: Gathered) -> Unknown | None:
-    """Return why nothing is known of a component; None if something is."""
+    """Return why a component cannot be judged at all; None if it can."""
     if component.why_not:
         return Unknown(what=component.told, why=component.why_not)
-    if gathered.covering(component.subject):
-        return None
-    return Unknown(
-        what=component.told,
-        why=f"there is no data on {component.subject.partition(':')[0]}",
-        lacking=True,
-    )
+    if not gathered.covering(component.subject):
+        why = f"there is no data on {component.subject.partition(':')[0]}"
+        return Unknown(what=component.told, why=why, lacking=True)
+    mine = [one for one in gathered.advisories if one.subject == component.subject]
+    if mine and not any(one.judgeable for one in mine):
+        why = f"of {len(mine)} advisories on it none says readably which versions it is about"
+        return Unknown(what=component.told, why=why, lacking=True)
+    return None
 
 
 def worst_first(finding: Finding) -> tuple[bool, float, str]:

@@ -24,6 +24,9 @@ Scheme = Literal["python", "debian"]
 _LONGEST_VERSION = 250
 CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
 
+#: What is to be done where data is lacking or old.
+REFRESH = "run invoke audit --refresh"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Component:

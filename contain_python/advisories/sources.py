@@ -14,7 +14,14 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from contain_python.advisories import cve, osv, tracker
-from contain_python.advisories.model import CVE, Advisory, Component, Gathered, together
+from contain_python.advisories.model import (
+    CVE,
+    REFRESH,
+    Advisory,
+    Component,
+    Gathered,
+    together,
+)
 from contain_python.advisories.shapes import Node, parsed
 from contain_python.documents import Document, Shelf
 from contain_python.errors import ContainError, SourceError, UsageError
@@ -118,7 +125,7 @@ def cpython(shelf: Shelf) -> Gathered:
             SourceError(
                 f"{len(lacking)} CVE record(s) on CPython were never fetched",
                 found=", ".join(lacking),
-                remedy="run invoke audit --refresh",
+                remedy=REFRESH,
             )
         )
     return Gathered(
@@ -240,11 +247,12 @@ def _recognised(node: Node, components: Iterable[Component]) -> Gathered:
         return _tracked(lines, components)
     if osv.is_record(node):
         return _osv_file(tuple(osv.advisories(node)))
-    if osv.is_answer(node):
-        return _osv_file(tuple(osv.answered(node)))
+    found = tuple(osv.answered(node)) if osv.is_answer(node) else ()
+    if found:
+        return _osv_file(found)
     raise SourceError(
         f"{node.document} is of no known format",
-        expected="a CVE record, an OSV record or answer, or Debian's security tracker",
+        expected="a CVE record, an OSV record, an OSV answer with any, or Debian's tracker",
         remedy="take it out of the directory",
     )
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from debian.debian_support import Version
 
 from contain_python.advisories.cve import first_sentence
-from contain_python.advisories.model import Advisory, Severity, Span, readable
+from contain_python.advisories.model import REFRESH, Advisory, Severity, Span, readable
 from contain_python.advisories.shapes import Node, parsed
 from contain_python.errors import SourceError
 from contain_python.recipe import read_toml
@@ -91,7 +91,7 @@ class Tracker:
         if not head.startswith(_HEAD):
             raise SourceError(
                 f"{self.document} is not what was made of Debian's security tracker",
-                remedy="run invoke audit --refresh",
+                remedy=REFRESH,
             )
         return tuple(head.removeprefix(_HEAD).split())
 

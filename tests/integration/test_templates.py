@@ -53,6 +53,18 @@ def test_scan_and_signature_have_their_place(lines: list[str]) -> None:
     assert verified < pushed
 
 
+def test_actions_are_pinned_by_commit() -> None:
+    """No tag that others can move decides what runs with our rights."""
+    used = [
+        step["uses"]
+        for job in load("github-actions.yml")["jobs"].values()
+        for step in job["steps"]
+        if "uses" in step
+    ]
+    assert used
+    assert [one for one in used if not re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", one)] == []
+
+
 def test_rebuilt_on_updates() -> None:
     """Each run looks for updates as of its day, and GitHub's runs daily."""
     assert all(

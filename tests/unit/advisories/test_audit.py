@@ -414,3 +414,32 @@ def test_it_reads_well(tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[s
     assert "3 documents, the oldest" in text
     assert "(2 days old)" in text
     assert "5 finding(s) apply, 4 of them with a fix; 0 stated not to apply; 2 could" in text
+
+
+def test_advisories_none_of_which_can_be_judged(run: Run, tmp_path: Path) -> None:
+    """Records that all leave out their versions are no data: nothing is called clean."""
+    vague = cve(versions=[{"version": "n/a", "status": "affected"}])
+    path = put(tmp_path / "records" / "a.json", vague)
+    os.utime(path, (NOW.timestamp(), NOW.timestamp()))
+    put(tmp_path / "dist" / BILL, bill())
+    told = run(advisories=str(tmp_path / "records"))
+    assert told.status == 3
+    assert "there is no data that judges 1 component(s)" in told.error
+    (unjudged,) = [event["why"] for event in told.of("not-judged") if "CPython 3" in event["what"]]
+    assert unjudged == "of 1 advisories on it none says readably which versions it is about"
+
+
+def test_file_that_tells_nothing(run: Run, tmp_path: Path) -> None:
+    """An empty object is no answer on all packages of PyPI."""
+    put(tmp_path / "records" / "a.json", {})
+    told = run(advisories=str(tmp_path / "records"))
+    assert told.status == 3
+    assert "a.json is of no known format" in told.error
+
+
+def test_refresh_is_not_advised_after_one(run: Run) -> None:
+    """Who has just tried to fetch is told where else data can come from."""
+    told = run(refresh=True)
+    assert told.status == 3
+    assert "run invoke audit --refresh" not in told.error
+    assert "[updates.feeds] in contain.toml names mirrors" in told.error
