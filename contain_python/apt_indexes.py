@@ -1,7 +1,7 @@
 """What Debian's archives have: the packages of the indexes of suites whose signature holds.
 
-Trust goes one way: a key of this machine's keyrings signs a suite's InRelease, that names the
-SHA-256 of every index, and an index names those of the source files. Nothing unsigned is read.
+Trust goes one way: a key that this machine has for an archive signs a suite's InRelease, that names
+the SHA-256 of every index, and an index names those of the source files. Nothing unsigned is read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from contain_python.apt_suites import (
     bases_and_suites,
     dists,
     is_not_there,
-    keyrings,
     malformed,
     suite,
     table,
@@ -42,7 +41,6 @@ __all__ = [
     "Source",
     "Suite",
     "bases_and_suites",
-    "keyrings",
     "packages",
     "sources",
     "suite",

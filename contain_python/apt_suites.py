@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import requests
 from debian.deb822 import Deb822
 
+from contain_python.apt_keys import Keyring
 from contain_python.documents import Shelf, get
 from contain_python.errors import SourceError, without_package
 from contain_python.mirrors import Bases, apt_bases, without_password
@@ -32,23 +32,14 @@ _LENIENCE = dt.timedelta(hours=1)
 _NOT_THERE = (404, 410)
 _HASH = re.compile(r"[0-9a-f]{64}")
 
-#: Where keys are that sign archives, below the root of the file system.
-_KEYRINGS = (
-    "etc/apt/trusted.gpg.d/*.asc",
-    "etc/apt/trusted.gpg.d/*.gpg",
-    "etc/apt/keyrings/*",
-    "usr/share/keyrings/debian-archive-*.asc",
-    "usr/share/keyrings/debian-archive-*.gpg",
-    "usr/share/keyrings/debian-archive-*.pgp",
-    "usr/share/keyrings/ubuntu-archive-*.gpg",
-)
 #: Which suites the archives of a distribution have, and which an archive of security's alone.
 SUITES = {
     "debian": (("", "-updates"), ("-security",)),
     "ubuntu": (("", "-updates", "-security"), ("-security",)),
 }
-#: Debian keeps the keys that it trusts no more, too.
-_RETIRED = "removed-keys"
+#: What changes daily is signed daily: an older one is no state of today, whatever it says itself.
+_FRESH = dt.timedelta(days=30)
+_CHANGING = ("-security", "-updates")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,12 +78,6 @@ class Suite:
         return _told(self.base, self.name)
 
 
-def keyrings(root: Path = Path("/")) -> tuple[Path, ...]:
-    """Return the files in which this machine keeps the keys of archives."""
-    found = (path for pattern in _KEYRINGS for path in sorted(root.glob(pattern)))
-    return tuple(path for path in found if path.is_file() and _RETIRED not in path.name)
-
-
 def bases_and_suites(
     codename: str, distribution: str = "debian", bases: Bases = apt_bases
 ) -> tuple[tuple[str, str], ...]:
@@ -112,7 +97,7 @@ def suite(  # noqa: PLR0913  what is trusted, and when, is the caller's to say
     base: str,
     name: str,
     shelf: Shelf,
-    keyrings: Sequence[Path],
+    keyrings: Sequence[Keyring],
     now: dt.datetime,
     *,
     offline: bool,
@@ -120,8 +105,8 @@ def suite(  # noqa: PLR0913  what is trusted, and when, is the caller's to say
     """Return a suite of an archive, or None if the archive has none of that name.
 
     Offline it is the one that was kept, and None without. Only what was verified is kept. Raises
-    SourceError if it is unsigned, tampered with, signed by nobody trusted, expired, dated ahead or
-    another suite, and ToolchainError without pysequoia.
+    SourceError if it is unsigned, tampered with, signed by nobody trusted, expired, dated ahead,
+    older than one that was seen before or another suite, and ToolchainError without pysequoia.
     """
     label = hashlib.sha256(f"{base.rstrip('/')}\n{name}".encode()).hexdigest()[:16]
     kept_as, url = f"apt-{label}-InRelease", f"{dists(base, name)}/InRelease"
@@ -133,6 +118,7 @@ def suite(  # noqa: PLR0913  what is trusted, and when, is the caller's to say
     found = _read_release(text, base, name, key)
     _refuse_dates(found, now)
     if not offline:
+        _refuse_older(found, _seen(shelf, kept_as, base, name, keyrings))
         shelf.keep(kept_as, url, content)
     return found
 
@@ -149,6 +135,20 @@ def dists(base: str, name: str) -> str:
 def _kept(shelf: Shelf, name: str) -> bytes | None:
     document = shelf.read(name)
     return document.content if document else None
+
+
+def _seen(
+    shelf: Shelf, kept_as: str, base: str, name: str, keyrings: Sequence[Keyring]
+) -> Suite | None:
+    """Return the suite as it was kept; None if it was not, or is believed no more."""
+    try:
+        content = _kept(shelf, kept_as)
+        if content is None:
+            return None
+        text, key = _verified(content, _told(base, name), keyrings)
+        return _read_release(text, base, name, key)
+    except SourceError:
+        return None
 
 
 def _there(url: str, shelf: Shelf) -> bytes | None:
@@ -171,7 +171,7 @@ def is_not_there(problem: SourceError) -> bool:
 # The signature ------------------------------------------------------------------------------------
 
 
-def _verified(content: bytes, told: str, keyrings: Sequence[Path]) -> tuple[str, str]:
+def _verified(content: bytes, told: str, keyrings: Sequence[Keyring]) -> tuple[str, str]:
     """Return the text that is signed, and that alone, with the fingerprint of who signed it."""
     try:
         import pysequoia  # noqa: PLC0415  only locking needs it
@@ -202,14 +202,14 @@ def _verified(content: bytes, told: str, keyrings: Sequence[Path]) -> tuple[str,
         raise _refused(told, problem, signers, trusted) from problem
 
 
-def _certificates(keyrings: Sequence[Path]) -> dict[str, Cert]:
+def _certificates(keyrings: Sequence[Keyring]) -> dict[str, Cert]:
     """Return the certificates of some files by fingerprint; what is no keyring is passed over."""
     from pysequoia import Cert  # noqa: PLC0415  only locking needs it
 
     found: dict[str, Cert] = {}
-    for path in keyrings:
+    for ring in keyrings:
         try:
-            certificates = Cert.split_bytes(path.read_bytes())
+            certificates = Cert.split_bytes(ring if isinstance(ring, bytes) else ring.read_bytes())
         except (OSError, RuntimeError):
             continue
         for one in certificates:
@@ -231,9 +231,10 @@ def _refused(
         )
     return SourceError(
         f"{told} is signed by no key that is trusted here",
-        expected=f"a key of this machine's keyrings, which hold {len(trusted)}",
+        expected=f"one of the {len(trusted)} keys that this machine has for that archive",
         found=f"signed by {', '.join(signers)}",
-        remedy="install the archive's keyring (of Debian: the package debian-archive-keyring)",
+        remedy="install the archive's keyring (of Debian: the package debian-archive-keyring); of a"
+        " mirror that signs by itself, name it by signed-by in APT's source list",
     )
 
 
@@ -313,6 +314,24 @@ def _refuse_dates(suite: Suite, now: dt.datetime) -> None:
             f"{suite.told} has expired",
             found=f"Valid-Until {suite.valid_until:%Y-%m-%d %H:%M} UTC; {clock}",
             remedy="use a mirror that is kept up to date; offline, fetch it again",
+        )
+
+    if suite.valid_until is None and suite.name.endswith(_CHANGING) and suite.date < now - _FRESH:
+        raise SourceError(
+            f"{suite.told} is of {suite.date:%Y-%m-%d}, and has no end",
+            expected=f"one of the last {_FRESH.days} days, for it is signed anew all the time",
+            found=clock,
+            remedy="use a mirror that is kept up to date",
+        )
+
+
+def _refuse_older(suite: Suite, seen: Suite | None) -> None:
+    if seen and suite.date < seen.date:
+        raise SourceError(
+            f"{suite.told} is older than it was before",
+            expected=f"Date {seen.date:%Y-%m-%d %H:%M} UTC or later, which was seen here",
+            found=f"Date {suite.date:%Y-%m-%d %H:%M} UTC",
+            remedy="use a mirror that is kept up to date: an old list hides newer fixes",
         )
 
 

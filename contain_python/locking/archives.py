@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from debian.debian_support import Version as DebianVersion
 
-from contain_python import apt_indexes, distribution
+from contain_python import apt_indexes, apt_keys, distribution
 from contain_python.apt_indexes import Source, Suite
 from contain_python.apt_suites import SUITES
 from contain_python.documents import Note, Shelf
@@ -29,10 +29,10 @@ def archived(
     packages: set[str], shelf: Shelf, note: Note, *, offline: bool
 ) -> Iterator[tuple[Suite, Source]]:
     """Yield some source packages of each suite that has them; one that cannot be read is noted."""
-    trusted = apt_indexes.keyrings()
     for codename, named in _releases():
         for base, name in apt_indexes.bases_and_suites(codename, named):
             try:
+                trusted = apt_keys.trusted(base, named)
                 suite = apt_indexes.suite(base, name, shelf, trusted, shelf.now, offline=offline)
                 if suite is None:
                     continue

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from contain_python import apt_indexes
+from contain_python import apt_indexes, apt_keys
 from contain_python.advisories.sources import cpython_advisories
 from contain_python.apt_suites import SUITES
 from contain_python.available import CYCLE, DOWNLOADS, News, read_news
@@ -163,7 +163,7 @@ def _offered(look: _Look, one: Linked) -> Iterator[tuple[str, bool, dict[str, st
                 base,
                 name,
                 look.shelf,
-                apt_indexes.keyrings(),
+                apt_keys.trusted(base, one.distribution),
                 look.shelf.now,
                 offline=look.offline,
             )

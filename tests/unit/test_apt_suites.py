@@ -13,9 +13,9 @@ import pysequoia
 import pytest
 from archives import INDEXES, NOW, Signer, a_date, a_release, an_archive, holding
 from pysequoia.packet import PacketPile, Tag
-from servers import plain, serving, status
+from servers import Handler, plain, serving, status
 
-from contain_python.apt_suites import Suite, bases_and_suites, keyrings, suite
+from contain_python.apt_suites import Suite, bases_and_suites, suite
 from contain_python.documents import Shelf
 from contain_python.errors import SourceError, ToolchainError
 from contain_python.recipe import Download
@@ -66,11 +66,44 @@ def test_a_signed_suite_is_read(tmp_path: Path) -> None:
 
 
 def test_a_suite_need_not_expire(tmp_path: Path) -> None:
-    """Without Valid-Until a suite is good for ever, as a stable one is."""
+    """Without Valid-Until a release is good for ever, as Ubuntu's of four years ago is."""
     later = NOW + dt.timedelta(days=3650)
     found = look(tmp_path, SIGNER.sign(a_release(Valid_Until="")), now=later)
     assert found.valid_until is None
     assert not found.by_hash
+
+
+@pytest.mark.parametrize("ending", ["-security", "-updates"])
+def test_what_changes_daily_is_of_these_days(tmp_path: Path, ending: str) -> None:
+    """Updates without Valid-Until are believed for a month: an old list hides newer fixes."""
+    content = SIGNER.sign(a_release(f"bookworm{ending}", Valid_Until=""))
+    look(tmp_path, content, f"bookworm{ending}", now=NOW + dt.timedelta(days=28))
+    with pytest.raises(SourceError, match="and has no end") as caught:
+        look(tmp_path, content, f"bookworm{ending}", now=NOW + dt.timedelta(days=1400))
+    assert "30 days" in caught.value.expected
+
+
+def test_an_older_list_does_not_replace_a_newer_one(tmp_path: Path) -> None:
+    """What was seen once is not taken back, and stays what is kept."""
+    newer, older = (SIGNER.sign(a_release(Date=a_date(-days))) for days in (1, 3))
+    served = [older, newer, older]
+    shelf, keys = a_shelf(tmp_path), [SIGNER.keyring(tmp_path)]
+
+    def answer(handler: Handler) -> None:
+        plain(served.pop(0))(handler)
+
+    with serving(answer) as server:
+
+        def asked() -> Suite | None:
+            return suite(server.url, "bookworm", shelf, keys, NOW, offline=False)
+
+        asked()
+        asked()
+        with pytest.raises(SourceError, match="is older than it was before") as caught:
+            asked()
+    assert f"{NOW - dt.timedelta(days=1):%Y-%m-%d}" in caught.value.expected
+    (kept,) = (tmp_path / "shelf").glob("apt-*-InRelease")
+    assert kept.read_bytes() == newer
 
 
 def test_security_is_told_by_the_name(tmp_path: Path) -> None:
@@ -294,27 +327,6 @@ def test_without_the_library_nothing_is_verified(
         look(tmp_path, b"", keys=[])
     assert caught.value.expected == "the Python package pysequoia"
     assert "./bootstrap" in caught.value.remedy
-
-
-def test_keyrings_are_found(tmp_path: Path) -> None:
-    """Keys are where APT and Debian put them; those that Debian retired are none."""
-    names = (
-        "etc/apt/trusted.gpg.d/a.asc",
-        "etc/apt/trusted.gpg.d/b.gpg",
-        "etc/apt/trusted.gpg.d/b.gpg~",
-        "etc/apt/keyrings/c.pgp",
-        "usr/share/keyrings/debian-archive-keyring.pgp",
-        "usr/share/keyrings/debian-archive-removed-keys.pgp",
-        "usr/share/keyrings/somebody.gpg",
-        "usr/share/keyrings/ubuntu-archive-keyring.gpg",
-    )
-    for name in names:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / "etc/apt/keyrings/folder").mkdir()
-    found = [str(path.relative_to(tmp_path)) for path in keyrings(tmp_path)]
-    assert found == [names[0], names[1], names[3], names[4], names[7]]
-    assert keyrings(tmp_path / "nowhere") == ()
 
 
 def test_where_to_look_for_a_release() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contain_python import apt_indexes, distribution
+from contain_python import apt_indexes, apt_keys, distribution
 from contain_python.documents import Shelf
 from contain_python.locking.archives import archived
 
@@ -26,7 +26,7 @@ def test_suites_of_this_machine(
     """On Ubuntu its own suites are looked into as well, after Debian's."""
     seen: list[str] = []
     monkeypatch.setattr(distribution, "os_release", lambda: system)
-    monkeypatch.setattr(apt_indexes, "keyrings", lambda: ())
+    monkeypatch.setattr(apt_keys, "trusted", lambda *_: ())
     monkeypatch.setattr(apt_indexes, "suite", lambda _, name, *__, **___: seen.append(name))
     monkeypatch.setattr(
         apt_indexes, "bases_and_suites", lambda code, named: [("http://a.test/", f"{named} {code}")]

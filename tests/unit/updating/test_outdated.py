@@ -16,7 +16,7 @@ from artifacts import an_artifact
 from servers import Handler, serving
 from values import a_release, write
 
-from contain_python import apt_indexes
+from contain_python import apt_indexes, apt_keys
 from contain_python.console import Console
 from contain_python.errors import SourceError
 from contain_python.lock_file import lock_text
@@ -96,7 +96,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     made = World(tmp_path, Signer())
     with serving(made.answer) as server:
         ring = made.key.keyring(tmp_path)
-        monkeypatch.setattr(apt_indexes, "keyrings", lambda: (ring,))
+        monkeypatch.setattr(apt_keys, "trusted", lambda *_: (ring,))
         monkeypatch.setattr(
             apt_indexes,
             "bases_and_suites",
