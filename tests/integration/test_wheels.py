@@ -317,13 +317,52 @@ def test_what_is_no_python(shop: Shop) -> None:
         refused(replace(shop, python=Path(program)).run("build-wheels"), 2, "is no Python")
 
 
-def test_directory_has_no_hash(shop: Shop, tmp_path: Path) -> None:
-    """pip would leave a local directory out of the wheelhouse, and say nothing."""
+@pytest.mark.parametrize("how", ["-e {}", "{}", "contained-plain @ file://{}"])
+def test_directory_has_no_hash(shop: Shop, tmp_path: Path, how: str) -> None:
+    """A local project is refused by name, before pip packs it with all that lies in it."""
     with tarfile.open(shop.sources / "contained_plain-1.tar.gz") as tar:
         tar.extractall(tmp_path, filter="data")
-    (tmp_path / "r.txt").write_text(f"{tmp_path / 'contained_plain-1'}\n")
-    done = shop.run("build-wheels", f"--requirements={tmp_path / 'r.txt'}")
-    refused(done, 2, "contained-plain: a directory cannot be locked")
+    project = tmp_path / "contained_plain-1"
+    (tmp_path / "r.txt").write_text(how.format(project) + "\n")
+    words = (f"--requirements={tmp_path / 'r.txt'}", f"--wheelhouse={tmp_path / 'house'}")
+    done = shop.run("build-wheels", *words, f"--cache={tmp_path}")
+    refused(done, 2, "cannot be locked", f"r.txt, line 1: {how.format(project)}", "uv export")
+    assert not (tmp_path / "house").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "place"),
+    [("wheelhouse", "build/wheels"), ("cache", "build/wheels/fetched"), ("wheelhouse", ""),
+     ("requirements", "build/wheels/fetched/r.txt"), ("locked", "build/wheels/work/w.json")],
+)  # fmt: skip
+def test_place_within_another(shop: Shop, tmp_path: Path, option: str, place: str) -> None:
+    """What would be removed while it is used is refused first: nothing is made."""
+    named = tmp_path / "work" / place
+    if option == "requirements":
+        named.parent.mkdir(parents=True)
+        named.write_text("contained-plain\n")
+    given = {"wheelhouse": tmp_path / "house", option: named}
+    words = [f"--{name}={path}" for name, path in given.items()]
+    done = replace(shop, folder=tmp_path / "work").run("build-wheels", *words)
+    told = f"--{option} cannot be {named}" if place else f"--workspace cannot be {named}"
+    refused(done, 2, told, "a place outside of")
+    assert not (tmp_path / "house").exists()
+
+
+def test_line_to_install_with_can_be_pasted(shop: Shop, house: Path, tmp_path: Path) -> None:
+    """A place with a space is quoted."""
+    del house  # Which builds the wheel.
+    place = tmp_path / "my wheels"
+    done = shop.build("plain", house=str(place))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"pip install --no-index --find-links '{place}' --require-hashes" in done.stdout
+
+
+def test_wheels_of_others(shop: Shop, tmp_path: Path) -> None:
+    """A directory of wheels that no manifest tells of is not replaced by a wheelhouse."""
+    (tmp_path / "theirs-1-py3-none-any.whl").write_bytes(b"")
+    done = shop.run("build-wheels", f"--wheelhouse={tmp_path}")
+    refused(done, 2, "other files than a wheelhouse's", "theirs-1-py3-none-any.whl")
 
 
 def test_zip_archive_of_a_source(shop: Shop, tmp_path: Path) -> None:

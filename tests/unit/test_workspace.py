@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from values import a_workspace
 
 from contain_python import workspace as module
-from contain_python.errors import BusyError
+from contain_python.errors import BusyError, UsageError
 from contain_python.workspace import Workspace, default_cache
 
 #: Its command holds on to nothing, as the daemon of a compiler's cache would be; see process.run.
@@ -171,3 +172,13 @@ def test_cache_follows_the_xdg_specification(monkeypatch: pytest.MonkeyPatch) ->
     assert default_cache() == Path("/home/somebody/.cache/contain-python")
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert default_cache() == Path("/home/somebody/.cache/contain-python")
+
+
+@pytest.mark.parametrize("name", ["dist", "cache"])
+def test_places_within_what_a_build_empties(tmp_path: Path, name: str) -> None:
+    """Results and cache below the workspace of a release are refused; beside it they may be."""
+    workspace = a_workspace(tmp_path)
+    workspace.refuse_nested()
+    nested = replace(workspace, **{name: workspace.root / "prefix"})
+    with pytest.raises(UsageError, match=f"--{name} cannot be"):
+        nested.refuse_nested()
