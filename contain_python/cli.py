@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -87,6 +88,8 @@ def make_task(  # noqa: PLR0913, PLR0917  what Invoke asks of a task
 def _guarded(body: Body, console: Console, given: dict[str, Any]) -> int:
     """Run a task and return its exit code (docs/exit-codes.md): its own verdict, or a failure's."""
     _take_signals()
+    # What is kept goes into later builds: others may not write it, whatever the caller's umask.
+    os.umask(os.umask(0o022) | 0o022)
     try:
         return body(console, given) or 0
     except KeyboardInterrupt:

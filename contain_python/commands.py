@@ -52,7 +52,7 @@ from contain_python.targets import (
     named,
     refuse_without_zig,
 )
-from contain_python.workspace import Workspace, default_cache
+from contain_python.workspace import Workspace, cache_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +189,7 @@ def completed(recipe: Recipe, options: Options) -> Recipe:
 
 
 def _cache(options: Options) -> Path:
-    return Path(options.cache).resolve() if options.cache else default_cache()
+    return cache_of(options.cache)
 
 
 def chosen(lock: Lock, recipe: Recipe, options: Options) -> Release:

@@ -17,7 +17,7 @@ from contain_python.model import Pinned
 from contain_python.recipe import read_recipe
 from contain_python.releases import read_lock
 from contain_python.structure import unstructure
-from contain_python.workspace import default_cache
+from contain_python.workspace import cache_of
 
 _DAY = 86400
 
@@ -31,7 +31,7 @@ def why(options: Options, console: Console) -> None:
 
 def show_cache(options: Options, console: Console, *, verify: bool, trim: str) -> None:
     """List the cache, and verify or trim it. Raises CheckError if something in it is damaged."""
-    folder = Path(options.cache).resolve() if options.cache else default_cache()
+    folder = cache_of(options.cache)
     known = _pinned(Path(options.recipe).resolve().parent)
     limit = cache.size_of(trim) if trim else None
     items = cache.contents(folder, known, verify=verify)

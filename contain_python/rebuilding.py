@@ -25,7 +25,7 @@ from contain_python.store import short
 from contain_python.structure import structure
 from contain_python.targets import find_zig
 from contain_python.tars import compressors
-from contain_python.workspace import Workspace, default_cache
+from contain_python.workspace import Workspace, cache_of
 
 #: What is read of a manifest.
 _READ = (
@@ -99,7 +99,7 @@ def request_of(data: dict[str, Any], options: Options) -> Request:
         theirs = structure(Recipe, data["recipe"], "recipe")
     except (KeyError, RecipeError) as problem:
         raise UsageError("the manifest is not whole", found=str(problem)) from problem
-    cache = Path(options.cache).resolve() if options.cache else default_cache()
+    cache = cache_of(options.cache)
     profile = Path(options.profile).resolve() if options.profile else None
     workspace = Workspace(
         root=Path(options.workspace).resolve() / "rebuild" / release.version,

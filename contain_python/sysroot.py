@@ -15,7 +15,7 @@ from pathlib import Path
 
 from contain_python import process, targets
 from contain_python.errors import ToolchainError
-from contain_python.files import copy_tree, sha256, whole_directory, write_whole
+from contain_python.files import copy_tree, sha256, sorted_entries, whole_directory, write_whole
 from contain_python.keeping import code_of, digest
 from contain_python.recipe import Recipe
 from contain_python.store import Store, short
@@ -90,9 +90,12 @@ def provide(recipe: Recipe, cache: Path) -> Path | None:
     key = digest({"made of": _key(target), "place": str(folder)})
     root = folder / f"{target.name}-{short(key)}"
     with Store(folder=folder, ending="").held(key, lambda: None):
-        if not root.is_dir():
+        record = folder / f"{root.name}.sha256"
+        if not _is_whole(root, record):
+            record.unlink(missing_ok=True)
             with whole_directory(root) as fresh:
                 _fill(fresh, root, target)
+            write_whole(record, _content(root))
     here = str(root / "bin")
     before = os.environ.get("PATH", os.defpath)
     if here not in before.split(os.pathsep):
@@ -117,6 +120,23 @@ def _refuse_old_gcc(target: Target) -> None:
             found=problem.found,
             remedy="install a newer gcc, or let zig compile: --set compiler.cc=zig",
         ) from problem
+
+
+def _is_whole(root: Path, record: Path) -> bool:
+    return root.is_dir() and record.is_file() and record.read_text("utf-8") == _content(root)
+
+
+def _content(root: Path) -> str:
+    """Return the SHA-256 of what is in a directory: names, bytes, links, and what may be run."""
+    return digest(
+        {
+            path.relative_to(root).as_posix(): str(path.readlink())
+            if path.is_symlink()
+            else [sha256(path), path.stat().st_mode & 0o111]
+            for path in sorted_entries(root)
+            if path.is_symlink() or path.is_file()
+        }
+    )
 
 
 def place_of(cache: Path) -> Path:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contain_python.errors import BusyError, UsageError
+from contain_python.ownership import refuse_foreign
 
 #: How long a build that was just killed may take to be gone, with the commands that it ran.
 _PATIENCE_SECONDS = 3.0
@@ -44,10 +45,13 @@ class Workspace:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the workspace; the kernel lets go when the process ends. Raises BusyError.
+        """Hold the workspace; the kernel lets go when the process ends.
+
+        Raises BusyError, and UsageError where the workspace is not ours alone.
 
         The guard of a running command (guard.py) holds it too, for as long as that command writes.
         """
+        refuse_foreign(self.root, "--workspace")
         self.root.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         os.set_inheritable(descriptor, True)  # noqa: FBT003  it has no other form
@@ -90,6 +94,16 @@ def refuse_within(folder: Path, why: str, *named: tuple[str, Path]) -> None:
                 expected=f"a place outside of {folder}, which {why}",
                 remedy="name another one",
             )
+
+
+def cache_of(given: str) -> Path:
+    """Return the cache that an option names, or else this user's.
+
+    Raises UsageError where others may have written what is in it.
+    """
+    cache = Path(given).resolve() if given else default_cache()
+    refuse_foreign(cache, "--cache")
+    return cache
 
 
 def default_cache() -> Path:

@@ -28,7 +28,7 @@ from contain_python.errors import ContainError, SourceError, UsageError
 from contain_python.files import write_whole
 from contain_python.recipe import Recipe, find_recipe, read_recipe
 from contain_python.releases import read_lock
-from contain_python.workspace import default_cache
+from contain_python.workspace import cache_of
 
 _MIRRORS = (
     "see above why it was not fetched; [updates.feeds] in contain.toml names mirrors, and"
@@ -112,7 +112,7 @@ def _shipped(wanted: Wanted, recipe: Recipe, known: Known) -> dict[Path, tuple[C
 
 
 def _shelf(wanted: Wanted, recipe: Recipe, now: dt.datetime) -> Shelf:
-    cache = Path(wanted.cache) if wanted.cache else default_cache()
+    cache = cache_of(wanted.cache)
     return Shelf(folder=cache / "feeds", now=now, limits=recipe.download)
 
 

@@ -29,7 +29,7 @@ from contain_python.model import Progress, Release, Verification
 from contain_python.recipe import Recipe, find_recipe, read_recipe
 from contain_python.releases import Lock, Series, read_lock
 from contain_python.structure import unstructure
-from contain_python.workspace import default_cache
+from contain_python.workspace import cache_of
 
 #: A source weighs 25 MB; what is much more is none.
 _MOST = 100 << 20
@@ -105,7 +105,7 @@ def lock(wanted: Wanted, console: Console, now: dt.datetime) -> tuple[Release, .
 
 def _work(wanted: Wanted, console: Console, now: dt.datetime) -> _Work:
     recipe = read_recipe(find_recipe(wanted.recipe))
-    cache = Path(wanted.cache).resolve() if wanted.cache else default_cache()
+    cache = cache_of(wanted.cache)
     return _Work(
         recipe=recipe,
         path=recipe.root / "releases.lock",

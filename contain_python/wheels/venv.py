@@ -40,7 +40,7 @@ from contain_python.wheels import interpreter, pip
 from contain_python.wheels.building import EARLIEST
 from contain_python.wheels.interpreter import Interpreter
 from contain_python.wheels.model import LOCK, MANIFEST, Wheelhouse, read_wheelhouse
-from contain_python.workspace import Workspace, default_cache
+from contain_python.workspace import Workspace, cache_of
 
 #: What an environment says of itself, in its top directory.
 IDENTITY = "contain-venv.json"
@@ -136,7 +136,7 @@ def _job(options: VenvOptions, console: Console) -> _Job:
         made=read_wheelhouse(house / MANIFEST),
         root=root,
         workspace=Workspace(
-            root=Path(options.workspace).resolve() / "venv", dist=house, cache=default_cache()
+            root=Path(options.workspace).resolve() / "venv", dist=house, cache=cache_of("")
         ),
         console=console,
     )

@@ -140,6 +140,31 @@ def test_it_is_made_once(cache: Path) -> None:
     assert os.environ["PATH"].endswith(str(first / "bin"))
 
 
+def test_what_was_changed_is_made_anew(cache: Path) -> None:
+    """What is not what was made, or is not known to be, is never compiled with."""
+    root = sysroot.provide(a_recipe(), cache)
+    assert root
+    record, more = root.with_name(f"{root.name}.sha256"), root / "usr/include/more.h"
+    wrapper = next((root / "bin").iterdir())
+    link = next(path for path in sorted(root.rglob("*")) if path.is_symlink())
+    whole = sysroot._content(root)
+    assert record.read_text() == whole
+    content, target = wrapper.read_bytes(), link.readlink()
+    more.write_text("")
+    assert sysroot._content(root) != whole
+    more.unlink()
+    link.unlink()
+    link.symlink_to("/dev/null")
+    assert sysroot._content(root) != whole
+    link.unlink()
+    link.symlink_to(target)
+    assert sysroot._content(root) == whole
+    wrapper.write_text("#!/bin/sh\nexit 9\n")
+    assert sysroot.provide(a_recipe(), cache) == root
+    assert wrapper.read_bytes() == content
+    assert record.read_text() == sysroot._content(root)
+
+
 def test_nothing_for_other_recipes(tmp_path: Path) -> None:
     """Without a target, or with zig as its compiler, there is none."""
     assert sysroot.provide(Recipe(), tmp_path) is None
