@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from contain_python.components import File
-from contain_python.errors import UsageError
+from contain_python.errors import SourceError, UsageError
+from contain_python.files import sha256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,3 +97,20 @@ def _check(data: dict[str, Any]) -> None:
 
 def _stem(name: str) -> str:
     return name.rpartition(".tar")[0] or name
+
+
+def refuse_other_papers(manifest: Path, data: dict[str, Any], tarball: Path) -> None:
+    """Raise SourceError unless a manifest names this tarball's hash: it may be another build's.
+
+    With the hash goes everything that it tells of the tarball: release, flavour, prefix.
+    """
+    told = data.get("tarball")
+    expected = told.get("sha256", "") if isinstance(told, dict) else ""
+    found = sha256(tarball)
+    if expected != found:
+        raise SourceError(
+            f"{manifest.name} is not the manifest of this {tarball.name}",
+            expected=f"a tarball with the SHA-256 {expected}" if expected else "its SHA-256 in it",
+            found=found,
+            remedy="fetch both again, from the same build",
+        )

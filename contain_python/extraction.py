@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import os
 import stat
 import tarfile
 import tempfile
@@ -99,7 +100,25 @@ def extract(archive: Path, target: Path, wanted: Callable[[str], bool] = bool) -
             tar.extractall(target, members, filter="fully_trusted")  # noqa: S202  judged above
         else:
             tar.extractall(target, members)  # noqa: S202  judged above
-    return int(max((member.mtime for member in members), default=0))
+    newest = max((member.mtime for member in members), default=0)
+    _settle(target, members, newest)
+    return int(newest)
+
+
+def _settle(target: Path, members: list[tarfile.TarInfo], newest: float) -> None:
+    """Give links their time, which tarfile does not, and directories that are no members a mode.
+
+    Those would have the umask's, and the time of now.
+    """
+    named = {_normal(member.name) for member in members}
+    above = {parent for one in members for parent in PurePosixPath(one.name).parents}
+    for folder in sorted(above, reverse=True):
+        if folder.parts and str(folder) not in named:
+            (target / folder).chmod(0o755)
+            os.utime(target / folder, (newest, newest))
+    for member in members:
+        if member.issym():
+            os.utime(target / member.name, (member.mtime, member.mtime), follow_symlinks=False)
 
 
 def _members(tar: tarfile.TarFile, archive: Path) -> list[tarfile.TarInfo]:

@@ -60,7 +60,7 @@ def pending_file(path: Path, mode: int = 0o644) -> Iterator[Pending]:
 
     Where the file system can, it has no name until then, and is gone with a process that is killed.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(path.parent)
     with _directory(path.parent) as folder:
         descriptor, name = _temporary(path)
         try:
@@ -139,26 +139,23 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
 
 
-@contextmanager
-def whole_directory(path: Path) -> Iterator[Path]:
-    """Yield a directory to fill that replaces `path` only when the block ends without an error.
+def make_folders(path: Path) -> list[Path]:
+    """Make a directory and those above it that are missing, and return them, the topmost first.
 
-    Whoever is killed meanwhile leaves the old one whole, or the new one, or neither.
+    Others read what we make: their mode is 755, whatever the umask. They are on the disk then.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside, old = (path.parent / f".{path.name}.{what}" for what in ("new", "old"))
-    for left in (aside, old):
-        remove_tree(left)
-    aside.mkdir()
-    try:
-        yield aside
-        # Removing takes time: half a directory must not stand under its name.
-        if path.exists() or path.is_symlink():
-            path.rename(old)
-        aside.rename(path)
-    finally:
-        remove_tree(aside)
-        remove_tree(old)
+    missing = [folder for folder in (path, *path.parents) if not folder.is_dir()]
+    missing.reverse()
+    made: list[Path] = []
+    for folder in missing:
+        try:
+            folder.mkdir(0o755)
+        except FileExistsError:
+            continue  # Another process was faster; the next one tells if it is no directory.
+        folder.chmod(0o755)
+        sync_directory(folder.parent)
+        made.append(folder)
+    return made
 
 
 def copy_tree(source: Path, target: Path) -> None:

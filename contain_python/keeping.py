@@ -43,17 +43,20 @@ class Keeper:
     def kept(self, stage: str, fingerprint: str, kind: type[T], outputs: list[Path]) -> T | None:
         """Return what the stage made before, if nothing changed and its outputs are still there."""
         data = self._stamp_data(stage)
-        if data.get("fingerprint") != fingerprint or not all(path.exists() for path in outputs):
+        if data.get("fingerprint") != fingerprint or not _are_whole(outputs, data.get("outputs")):
             return None
         try:
             return structure(kind, data.get("value"), stage)
         except RecipeError:
             return None
 
-    def keep(self, stage: str, fingerprint: str, inputs: Inputs, value: object) -> None:
-        """Remember what a stage made, and of what."""
+    def keep(
+        self, stage: str, fingerprint: str, inputs: Inputs, value: object, outputs: list[Path]
+    ) -> None:
+        """Remember what a stage made, and of what. The outputs are on the disk: see `settle`."""
         data = {
             "fingerprint": fingerprint,
+            "outputs": [_content(path) for path in outputs],
             "inputs": {name: _told(item) for name, item in inputs.items()},
             "value": unstructure(value),
         }
@@ -86,6 +89,31 @@ class Keeper:
         except (OSError, ValueError):
             return {}
         return data if isinstance(data, dict) else {}
+
+
+def _content(path: Path) -> list[str]:
+    """Return the files of an output that hold anything, by their path below it; "." for itself."""
+    if not path.is_dir():
+        return ["."]
+    files = (file for file in sorted_files(path) if file.stat().st_size)
+    return [file.relative_to(path).as_posix() for file in files]
+
+
+def _are_whole(outputs: list[Path], contents: object) -> bool:
+    """Return whether each output still has every file that held something, and something in it.
+
+    Later stages add files, and change some. A power cut, or a hand, takes or empties them.
+    """
+    if not isinstance(contents, list) or len(contents) != len(outputs):
+        return False
+    try:
+        return all(path.exists() for path in outputs) and all(
+            (path / name).stat().st_size > 0
+            for path, names in zip(outputs, contents, strict=True)
+            for name in names
+        )
+    except (OSError, TypeError):
+        return False
 
 
 def digest(value: object) -> str:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from contain_python.errors import SourceError
 from contain_python.extraction import extract
-from contain_python.files import whole_directory
 from contain_python.model import Prefix
 from contain_python.store import Entry, Store
 from contain_python.structure import structure, unstructure
 from contain_python.tars import add_tree, quickly_packed
+from contain_python.trees import whole_directory
 from contain_python.workspace import Workspace
 
 _ENDING = ".prefix.tar.zst"

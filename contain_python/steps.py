@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from contain_python.console import Console
@@ -12,8 +13,12 @@ from contain_python.ledger import Ledger
 from contain_python.model import Artifact
 from contain_python.request import Request
 from contain_python.timeline import note_stage
+from contain_python.trees import sync_tree
 
 T = TypeVar("T")
+
+#: The trees that commands write into; all others are on the disk before they have their names.
+_GROWN = {"source"}
 
 
 class Steps:
@@ -46,9 +51,11 @@ class Steps:
 
     def kept(self, name: str) -> Any:  # noqa: ANN401  the type is in KEPT
         """Return what an unchanged earlier run left of a stage, or None."""
-        kind, outputs = KEPT[name]
-        places = [self._workspace.place(output) for output in outputs]
-        return self._keeper.kept(name, self.inputs.fingerprint(name), kind, places)
+        places = self._places(name)
+        return self._keeper.kept(name, self.inputs.fingerprint(name), KEPT[name][0], places)
+
+    def _places(self, name: str) -> list[Path]:
+        return [self._workspace.place(output) for output in KEPT[name][1]]
 
     def keep(self, name: str, kind: type[T], act: Callable[[], T]) -> T:
         """Run a stage, unless an unchanged earlier run left its value and its outputs."""
@@ -60,7 +67,11 @@ class Steps:
         self._keeper.forget(name)
         self._workspace.log(name).unlink(missing_ok=True)
         value = self.run(name, act)
-        self._keeper.keep(name, self.inputs.fingerprint(name), self.inputs.of(name), value)
+        # A stamp must not outlive what it stands for: a power cut takes what is not on the disk.
+        for tree in sorted({output.partition("/")[0] for output in KEPT[name][1]} & _GROWN):
+            sync_tree(self._workspace.place(tree))
+        fingerprint, inputs = self.inputs.fingerprint(name), self.inputs.of(name)
+        self._keeper.keep(name, fingerprint, inputs, value, self._places(name))
         return value
 
     def forget(self, name: str) -> None:

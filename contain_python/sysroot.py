@@ -15,11 +15,12 @@ from pathlib import Path
 
 from contain_python import process, targets
 from contain_python.errors import ToolchainError
-from contain_python.files import copy_tree, sha256, sorted_entries, whole_directory, write_whole
+from contain_python.files import copy_tree, sha256, sorted_entries, write_whole
 from contain_python.keeping import code_of, digest
 from contain_python.recipe import Recipe
 from contain_python.store import Store, short
 from contain_python.targets import Target
+from contain_python.trees import whole_directory
 
 #: What is linked with all of the C library, so that zig makes each part of it.
 _PROGRAM = "int main(void) { return 0; }\n"

@@ -24,6 +24,7 @@ from contain_python.model import Progress, SourceArchive
 from contain_python.process import Line
 from contain_python.recipe import Compiler, Recipe, Tuning
 from contain_python.structure import structure, suggestion
+from contain_python.trees import sync_tree
 from contain_python.tuning import configure_options
 
 _DONE = "contain-python-baseline"
@@ -144,6 +145,7 @@ def build(  # noqa: PLR0913  what, where, and its listeners
     run("make", *baseline.make, "install")
     remove_tree(root / "source")
     _finish(baseline, prefix, python, log)
+    sync_tree(root)
     write_whole(root / _DONE, key + "\n")
     return python
 

@@ -23,13 +23,14 @@ from contain_python.bench.summary import memory_ratios
 from contain_python.console import Console
 from contain_python.errors import UsageError
 from contain_python.extraction import extract
-from contain_python.files import human_size, whole_directory, write_whole
+from contain_python.files import human_size, write_whole
 from contain_python.model import Progress
 from contain_python.pipeline import bring_source
 from contain_python.recipe import read_recipe
 from contain_python.releases import read_lock
 from contain_python.request import Request
 from contain_python.structure import structure, suggestion, unstructure
+from contain_python.trees import whole_directory
 
 OURS = "ours"
 SUMMARY = "bench.json"

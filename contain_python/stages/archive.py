@@ -10,6 +10,9 @@ from contain_python.model import Archive, Archives, Flavours
 from contain_python.tars import add_tree
 from contain_python.workspace import Workspace
 
+#: Where the debug symbols are, in their tree and in an archive of it.
+_DEBUG = "usr/lib/debug"
+
 
 def archive(workspace: Workspace, flavours: Flavours) -> Archives:
     """Return one uncompressed tar for each flavour and one for the debug symbols.
@@ -22,7 +25,9 @@ def archive(workspace: Workspace, flavours: Flavours) -> Archives:
     trees = (
         ("runtime", flavours.runtime.root, inner),
         ("builder", flavours.builder.root, inner),
-        ("debug", flavours.debug, ""),
+        # Only from its own directory on: `usr/` belongs to the system that it is laid into, and
+        # a member would reset its mode and time, or take the place of a link.
+        ("debug", flavours.debug / _DEBUG, _DEBUG),
     )
     return Archives(
         flavours=flavours,

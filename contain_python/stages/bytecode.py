@@ -8,12 +8,13 @@ from pathlib import Path
 
 from contain_python import crossing, process
 from contain_python.byte_code import SAID, compile_names
-from contain_python.files import copy_tree, sorted_entries, whole_directory
+from contain_python.files import copy_tree, sorted_entries
 from contain_python.ledger import Ledger
 from contain_python.model import Prefix, Progress
 from contain_python.probe import ISOLATED, probe_text
 from contain_python.recipe import Recipe
 from contain_python.records import update_records
+from contain_python.trees import whole_directory
 from contain_python.workspace import Workspace
 
 

@@ -11,11 +11,12 @@ from contain_python import crossing, process
 from contain_python.bundled.building import LICENCES
 from contain_python.bundled.place import PLACE
 from contain_python.bundled.plan import is_bundled
-from contain_python.files import remove_tree, sorted_entries, whole_directory
+from contain_python.files import remove_tree, sorted_entries
 from contain_python.making import make_environment
 from contain_python.model import BuiltTree, Prefix
 from contain_python.process import Line
 from contain_python.recipe import Recipe
+from contain_python.trees import whole_directory
 from contain_python.workspace import Workspace
 
 

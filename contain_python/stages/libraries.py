@@ -14,13 +14,14 @@ from contain_python.bundled.building import Toolchain
 from contain_python.bundled.plan import libraries_of, patches_of, store_of
 from contain_python.bundled.table import Library
 from contain_python.extraction import extract
-from contain_python.files import copy_tree, remove_tree, whole_directory
+from contain_python.files import copy_tree, remove_tree
 from contain_python.findings import counted
 from contain_python.model import Bundle, Progress, Release
 from contain_python.process import Line
 from contain_python.recipe import Recipe
 from contain_python.store import Entry, Note
 from contain_python.tars import add_tree, quickly_packed
+from contain_python.trees import whole_directory
 from contain_python.workspace import Workspace
 
 #: How much of a library's time goes by until its source is here.

@@ -25,7 +25,15 @@ from contain_python.budget import refuse_packed
 from contain_python.compression import Method, compress, method_for
 from contain_python.errors import PackError, RecipeError
 from contain_python.extraction import DAMAGE, decompressed
-from contain_python.files import Pending, leavings, pending_file, remove_tree, sha256, write_whole
+from contain_python.files import (
+    Pending,
+    leavings,
+    make_folders,
+    pending_file,
+    remove_tree,
+    sha256,
+    write_whole,
+)
 from contain_python.keeping import code_of, digest
 from contain_python.manifest import manifest_text
 from contain_python.model import Archive, Artifact, Progress, Verified
@@ -110,7 +118,7 @@ def _refuse_excess(recipe: Recipe, one: _Ready) -> None:
 def make_writable(dist: Path) -> None:
     """Make the output directory, and show that a file can be written there. Raises PackError."""
     try:
-        dist.mkdir(parents=True, exist_ok=True)
+        make_folders(dist)
         with tempfile.TemporaryFile(dir=dist):  # It has no name, or none for long.
             pass
     except OSError as problem:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from contain_python.build_details import update_build_details
-from contain_python.files import copy_tree, remove_tree, sorted_entries, whole_directory
+from contain_python.files import copy_tree, remove_tree, sorted_entries
 from contain_python.identity import write_identity
 from contain_python.ledger import Ledger
 from contain_python.model import FLAVOURS, FlavourName, Flavours, Prefix
@@ -13,6 +13,7 @@ from contain_python.recipe import Recipe
 from contain_python.records import update_records
 from contain_python.removal import apply_rules
 from contain_python.rules import rules_for
+from contain_python.trees import whole_directory
 from contain_python.workspace import Workspace
 
 

@@ -10,10 +10,11 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from contain_python.files import copy_tree, sorted_files, whole_directory, write_whole
+from contain_python.files import copy_tree, sorted_files, write_whole
 from contain_python.ledger import Ledger
 from contain_python.model import Prefix
 from contain_python.records import update_records
+from contain_python.trees import whole_directory
 from contain_python.workspace import Workspace
 
 #: Variables that name a program: what a user's machine has, not what this one was built with.

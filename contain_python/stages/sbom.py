@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from contain_python.bundled.plan import libraries_of, patches_of
-from contain_python.files import whole_directory, write_whole
+from contain_python.files import write_whole
 from contain_python.ledger import Ledger
 from contain_python.model import FLAVOURS, Flavours
 from contain_python.names import SBOM, artifact_name, sbom_path
@@ -19,6 +19,7 @@ from contain_python.sbom.model import Part
 from contain_python.sbom.place import PLACE
 from contain_python.sbom.vendored import cpython, vendored
 from contain_python.sbom.wheels import wheels
+from contain_python.trees import whole_directory
 from contain_python.workspace import Workspace
 
 

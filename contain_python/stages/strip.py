@@ -8,13 +8,14 @@ from contain_python import process
 from contain_python.bundled.plan import is_bundled
 from contain_python.elf import is_elf, read_elf
 from contain_python.errors import CompileError
-from contain_python.files import copy_tree, sorted_files, whole_directory
+from contain_python.files import copy_tree, sorted_files
 from contain_python.ledger import Ledger
 from contain_python.model import Prefix
 from contain_python.recipe import Recipe
 from contain_python.records import update_records
 from contain_python.removal import apply_rules
 from contain_python.targets import target_of
+from contain_python.trees import whole_directory
 from contain_python.tuning import bolt_programs
 from contain_python.workspace import Workspace
 

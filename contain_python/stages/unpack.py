@@ -6,9 +6,9 @@ from pathlib import Path
 
 from contain_python.errors import SourceError
 from contain_python.extraction import extract
-from contain_python.files import whole_directory
 from contain_python.model import SourceArchive, SourceTree
 from contain_python.patching import apply_patch, patch_files
+from contain_python.trees import whole_directory
 from contain_python.workspace import Workspace
 
 

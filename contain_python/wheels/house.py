@@ -16,12 +16,13 @@ from contain_python.compilers import compiler_identity
 from contain_python.console import Console
 from contain_python.distribution import development_packages
 from contain_python.errors import CompileError, UsageError
-from contain_python.files import remove_tree, sha256, whole_directory, write_whole
+from contain_python.files import remove_tree, sha256, write_whole
 from contain_python.findings import counted
 from contain_python.keeping import code_of, digest
 from contain_python.model import Progress
 from contain_python.recipe import Recipe, find_recipe, read_recipe
 from contain_python.structure import unstructure
+from contain_python.trees import whole_directory
 from contain_python.wheels import building, interpreter, keeping, repairing, requirements, sources
 from contain_python.wheels.interpreter import Interpreter
 from contain_python.wheels.model import LOCK, MANIFEST, Pin, Wheel, Wheelhouse, read_wheelhouse

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from contain_python import __version__, compression, process
+from contain_python import __version__, compression, process, trees
 from contain_python.byte_code import SAID, compile_names
 from contain_python.checks import installed
 from contain_python.checks.text import search
@@ -18,9 +18,11 @@ from contain_python.console import Console
 from contain_python.errors import CheckError, UsageError
 from contain_python.files import (
     human_size,
+    make_folders,
     remove_tree,
     sorted_entries,
     sorted_files,
+    sync_directory,
     tree_size,
     whole_file,
     write_whole,
@@ -148,6 +150,11 @@ def _place(root: Path) -> Iterator[None]:
 
     An environment cannot be made elsewhere and moved: its scripts name the interpreter by path.
     """
+    with trees.held(trees.lock_of(root), root):
+        yield from _held_place(root)
+
+
+def _held_place(root: Path) -> Iterator[None]:
     old = root.with_name(f".{root.name}.contain-old")
     if (old / IDENTITY).exists() and _is_unfinished(root):
         # Another run was killed: what stood there before it is whole.
@@ -162,10 +169,13 @@ def _place(root: Path) -> Iterator[None]:
     if root.exists():
         root.rename(old)
     try:
-        root.mkdir(parents=True)
+        make_folders(root)
         # If we are killed, the next run knows it for ours.
         write_whole(root / IDENTITY, _UNFINISHED)
         yield
+        # The old one may go only when the new one is certain to stay.
+        trees.sync_tree(root)
+        sync_directory(root.parent)
     except BaseException:
         remove_tree(root)
         if old.exists():

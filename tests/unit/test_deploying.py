@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from contain_python import deploying
+from contain_python import deployed, laying
 from contain_python.console import Console
 from contain_python.deploying import deploy
 from contain_python.errors import CheckError, SourceError, UsageError
@@ -36,7 +36,12 @@ def pack(
             else:
                 info.size = len(content)
                 tar.addfile(info, io.BytesIO(content.encode()))
-    manifest = {"kind": kind, "prefix": prefix, "release": {"version": version}}
+    manifest = {
+        "kind": kind,
+        "prefix": prefix,
+        "release": {"version": version},
+        "tarball": {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()},
+    }
     (dist / f"python-{version}-linux-x86_64-{kind}.json").write_text(json.dumps(manifest))
     with (dist / "SHA256SUMS").open("a") as sums:
         sums.write(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n")
@@ -68,7 +73,7 @@ def tree(root: Path) -> dict[str, str]:
     return {
         str(path.relative_to(top)): str(path.readlink()) if path.is_symlink() else path.read_text()
         for path in sorted(top.rglob("*"))
-        if path.is_symlink() or path.is_file()
+        if (path.is_symlink() or path.is_file()) and path.name != deployed.NAME
     }
 
 
@@ -214,9 +219,13 @@ def test_prefix_that_others_use_too(tmp_path: Path) -> None:
     put(tmp_path / "root", path)
     assert (top / "bin/tool").read_text() == "theirs"
     assert (top / "bin/python3.13").read_text() == "program 3.13"
-    with pytest.raises(UsageError, match="holds something else"):
-        put(tmp_path / "root", path)
+    newer = pack(tmp_path / "dist", "3.14.7", a_python("3.14"), prefix="/usr/local")
+    put(tmp_path / "root", newer)
     assert (top / "bin/tool").read_text() == "theirs"
+    assert (top / "bin/python3.14").read_text() == "program 3.14"
+    assert not (top / "bin/python3.13").exists()
+    assert not (top / "lib/python3.13").exists()
+    assert {path.name for path in top.iterdir()} == {"bin", "lib"}
 
 
 def test_files_of_others_in_the_way(tmp_path: Path) -> None:
@@ -237,7 +246,7 @@ def test_new_prefix_appears_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(deploying, "_merge", interrupted)
+    monkeypatch.setattr(laying, "_merge", interrupted)
     with pytest.raises(KeyboardInterrupt):
         put(tmp_path / "root", pack(tmp_path / "dist", "3.13.15", a_python("3.13")))
     assert not (tmp_path / "root" / PREFIX[1:]).exists()

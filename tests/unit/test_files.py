@@ -214,39 +214,6 @@ def test_leavings_are_those_of_one_name(tmp_path: Path) -> None:
     assert [path.name for path in files.leavings(tmp_path / "a[1]")] == [".a[1].x"]
 
 
-def test_directory_replaces_the_old_one_when_complete(tmp_path: Path) -> None:
-    """A filled directory takes the place of the former one, of which nothing stays."""
-    write(tmp_path / "d/old")
-    with files.whole_directory(tmp_path / "d") as aside:
-        write(aside / "new")
-        assert (tmp_path / "d/old").exists()
-    assert names(tmp_path / "d") == ["new"]
-    assert names(tmp_path) == ["d"]
-
-
-def test_directory_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
-    """An error while filling leaves the old directory and nothing aside."""
-    write(tmp_path / "d/old")
-
-    def break_off() -> None:
-        with files.whole_directory(tmp_path / "d") as aside:
-            write(aside / "deep/new").parent.chmod(0o555)
-            raise Broken
-
-    with pytest.raises(Broken):
-        break_off()
-    assert names(tmp_path / "d") == ["old"]
-    assert names(tmp_path) == ["d"]
-
-
-def test_leavings_of_a_killed_run_are_cleared(tmp_path: Path) -> None:
-    """What a run that was killed had put aside does not get into the next result."""
-    write(tmp_path / ".d.new/leaving")
-    with files.whole_directory(tmp_path / "d") as aside:
-        assert not list(aside.iterdir())
-    assert not list((tmp_path / "d").iterdir())
-
-
 def test_copy_keeps_modes_times_and_links(tmp_path: Path) -> None:
     """A copied tree has the modes, the times and the links of its model, dangling ones too."""
     source = write(tmp_path / "s/bin/tool", "x", mode=0o751)

@@ -78,10 +78,11 @@ def finish(request: Request, profile: Profile | None = None) -> None:
     for stage, (_, outputs) in KEPT.items():
         for output in outputs:
             if "source/" in output:
-                write(place(output))
+                write(place(output), "made")
             else:
                 place(output).mkdir(parents=True, exist_ok=True)
-        keeper.keep(stage, inputs.fingerprint(stage), inputs.of(stage), values.get(stage, prefix))
+        value, places = values.get(stage, prefix), [place(output) for output in outputs]
+        keeper.keep(stage, inputs.fingerprint(stage), inputs.of(stage), value, places)
 
 
 def told(request: Request) -> dict[str, Foreseen]:

@@ -12,6 +12,7 @@ import pytest
 from values import a_release, write
 
 from contain_python import keeping
+from contain_python.files import remove_tree
 from contain_python.keeping import Difference, Keeper, code_of, digest, tool_fingerprint
 from contain_python.model import Release, SourceArchive
 
@@ -37,14 +38,14 @@ def test_kept_value_comes_back(tmp_path: Path) -> None:
     """A later run gets the very value back."""
     keeper = Keeper(tmp_path / "stamps")
     assert keeper.kept("one", "abc", SourceArchive, []) is None
-    keeper.keep("one", "abc", INPUTS, VALUE)
-    assert Keeper(tmp_path / "stamps").kept("one", "abc", SourceArchive, [tmp_path]) == VALUE
+    keeper.keep("one", "abc", INPUTS, VALUE, [])
+    assert Keeper(tmp_path / "stamps").kept("one", "abc", SourceArchive, []) == VALUE
 
 
 def test_stages_are_not_mistaken_for_each_other(tmp_path: Path) -> None:
     """What one stage made under a fingerprint is not another stage's."""
     keeper = Keeper(tmp_path)
-    keeper.keep("one", "abc", INPUTS, VALUE)
+    keeper.keep("one", "abc", INPUTS, VALUE, [])
     assert keeper.kept("two", "abc", SourceArchive, []) is None
     assert keeper.known("one")
     assert not keeper.known("two")
@@ -52,18 +53,34 @@ def test_stages_are_not_mistaken_for_each_other(tmp_path: Path) -> None:
 
 def test_missing_output_is_made_again(tmp_path: Path) -> None:
     """A result whose files somebody removed is none."""
-    keeper = Keeper(tmp_path / "stamps")
-    keeper.keep("one", "abc", INPUTS, VALUE)
-    output = write(tmp_path / "output")
+    keeper, output = Keeper(tmp_path / "stamps"), write(tmp_path / "output", "made")
+    keeper.keep("one", "abc", INPUTS, VALUE, [output])
     assert keeper.kept("one", "abc", SourceArchive, [output]) == VALUE
     output.unlink()
+    assert keeper.kept("one", "abc", SourceArchive, [output]) is None
+
+
+@pytest.mark.parametrize("damage", ["emptied", "removed", "all"])
+def test_output_that_is_not_whole_is_made_again(tmp_path: Path, damage: str) -> None:
+    """A result with a file that a power cut emptied or took is none; what was added is no harm."""
+    keeper, output = Keeper(tmp_path / "stamps"), tmp_path / "output"
+    write(output / "lib/a.py", "a")
+    write(output / "lib/__init__.py")
+    keeper.keep("one", "abc", INPUTS, VALUE, [output])
+    write(output / "lib/later.py", "later")
+    write(output / "lib/a.py", "changed later")
+    assert keeper.kept("one", "abc", SourceArchive, [output]) == VALUE
+    if damage == "emptied":
+        write(output / "lib/a.py")
+    else:
+        remove_tree(output / "lib/a.py" if damage == "removed" else output)
     assert keeper.kept("one", "abc", SourceArchive, [output]) is None
 
 
 def test_other_fingerprint_is_not_kept(tmp_path: Path) -> None:
     """A result for other inputs is none."""
     keeper = Keeper(tmp_path)
-    keeper.keep("one", "abc", INPUTS, VALUE)
+    keeper.keep("one", "abc", INPUTS, VALUE, [])
     assert keeper.kept("one", "abd", SourceArchive, []) is None
 
 
@@ -76,6 +93,8 @@ def test_other_fingerprint_is_not_kept(tmp_path: Path) -> None:
         "null",
         '"abc"',
         '{"fingerprint": "abc"}',
+        '{"fingerprint": "abc", "outputs": [[1]]}',
+        '{"fingerprint": "abc", "outputs": 1}',
         '{"fingerprint": "abc", "value": {"release": 1}}',
         '{"fingerprint": "abc", "value": null}',
     ],
@@ -89,14 +108,14 @@ def test_damaged_stamp_is_no_stamp(tmp_path: Path, text: str) -> None:
 def test_stamp_of_an_older_tool_is_no_stamp(tmp_path: Path) -> None:
     """A value with a field that is not known any more is made again."""
     keeper = Keeper(tmp_path)
-    keeper.keep("one", "abc", INPUTS, VALUE)
+    keeper.keep("one", "abc", INPUTS, VALUE, [])
     assert keeper.kept("one", "abc", Release, []) is None
 
 
 def test_forgotten_stage_is_run_again(tmp_path: Path) -> None:
     """Forgetting is thorough, and may be repeated."""
     keeper = Keeper(tmp_path)
-    keeper.keep("one", "abc", INPUTS, VALUE)
+    keeper.keep("one", "abc", INPUTS, VALUE, [])
     keeper.forget("one")
     keeper.forget("one")
     assert keeper.kept("one", "abc", SourceArchive, []) is None
@@ -109,14 +128,14 @@ def test_forgotten_stage_is_run_again(tmp_path: Path) -> None:
 def test_same_inputs_do_not_differ(tmp_path: Path) -> None:
     """Values and their plain data are alike, tuples and lists too."""
     keeper = Keeper(tmp_path)
-    keeper.keep("one", "abc", INPUTS, VALUE)
+    keeper.keep("one", "abc", INPUTS, VALUE, [])
     assert keeper.differences("one", {"source": "s", "patches": ["p"]}) == ()
 
 
 def test_each_changed_input_is_named(tmp_path: Path) -> None:
     """A changed, a new and a vanished input are told by name, with both values."""
     keeper = Keeper(tmp_path)
-    keeper.keep("one", "abc", {"gone": "g", "same": "s", "source": "old"}, VALUE)
+    keeper.keep("one", "abc", {"gone": "g", "same": "s", "source": "old"}, VALUE, [])
     assert keeper.differences("one", {"new": 1, "same": "s", "source": "now"}) == (
         Difference(name="gone", before="g", now="none"),
         Difference(name="new", before="none", now="1"),
@@ -127,7 +146,7 @@ def test_each_changed_input_is_named(tmp_path: Path) -> None:
 def test_long_inputs_are_told_by_their_hash(tmp_path: Path) -> None:
     """A stamp stays readable: a long value stands there as its hash, and still tells a change."""
     keeper = Keeper(tmp_path)
-    keeper.keep("one", "abc", {"rules": "x" * 5000}, VALUE)
+    keeper.keep("one", "abc", {"rules": "x" * 5000}, VALUE, [])
     assert (tmp_path / "one.json").stat().st_size < 1000
     assert keeper.differences("one", {"rules": "x" * 5000}) == ()
     (one,) = keeper.differences("one", {"rules": "x" * 4999 + "y"})
