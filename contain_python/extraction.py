@@ -7,16 +7,18 @@ Debian 12's Python may lack them, so the rules here stand alone.
 from __future__ import annotations
 
 import gzip
+import io
 import lzma
 import os
 import stat
+import struct
 import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
+from typing import IO, Self, cast
 
 import zstandard
 
@@ -28,7 +30,24 @@ MAX_BYTES = 4_000_000_000
 #: No file is from a time further than this from 1970, in seconds.
 _MAX_TIME = 2.0**40
 
-#: What reading a damaged archive raises.
+_NAME_MAX, _PATH_MAX = 255, 4096
+_SHOWN = 100
+
+#: A tar ends in zeros: at least two blocks, and up to a full record, which is rarely over 10 kB.
+_MAX_PADDING = 16 << 20
+_TOO_MUCH = f"more than {_MAX_PADDING} bytes after the last member"
+
+#: A header that carries names or attributes (PAX, GNU) is read into memory whole.
+_MAX_HEADER = 1 << 20
+_HEADERS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+
+#: What reading a damaged archive raises; of the last ones, tarfile itself on headers that lie.
 DAMAGE = (
     tarfile.TarError,
     gzip.BadGzipFile,
@@ -36,14 +55,40 @@ DAMAGE = (
     zlib.error,
     zstandard.ZstdError,
     EOFError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    struct.error,
 )
+
+
+class _Header(tarfile.TarInfo):
+    """A member whose header is not larger than any honest one."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Read a header. Raises ReadError for one that would fill the memory."""
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in _HEADERS and found.size > _MAX_HEADER:
+            raise tarfile.ReadError(f"a header of {found.size} bytes")
+        return found
 
 
 @contextmanager
 def open_tar(archive: Path) -> Iterator[tarfile.TarFile]:
-    """Open a tar, plain or compressed with gzip, xz or zstd. Raises SourceError if damaged."""
+    """Open a tar, plain or compressed with gzip, xz or zstd; it can be read in any order.
+
+    Raises SourceError if it is damaged, or unpacks to absurd sizes.
+    """
     try:
-        with decompressed(archive) as stream, tarfile.open(fileobj=stream) as tar:
+        with (
+            decompressed(archive) as stream,
+            _in_any_order(stream, archive) as whole,
+            tarfile.open(fileobj=whole, tarinfo=_Header) as tar,
+        ):
             yield tar
     except DAMAGE as problem:
         raise SourceError(
@@ -56,14 +101,14 @@ def open_tar(archive: Path) -> Iterator[tarfile.TarFile]:
 
 @contextmanager
 def decompressed(archive: Path) -> Iterator[IO[bytes]]:
-    """Open the content of a file that may be compressed with gzip, xz or zstd."""
+    """Open the content of a file that may be compressed with gzip, xz or zstd, to read forward."""
     with archive.open("rb") as raw:
         magic = raw.read(6)
         raw.seek(0)
         if magic.startswith(b"\x28\xb5\x2f\xfd"):
-            # A zstd stream cannot seek, and tarfile seeks: let it read forward into a spool.
-            with _unzstd(archive) as stream:
-                yield stream
+            reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+            with io.BufferedReader(cast("io.RawIOBase", reader)) as stream:
+                yield cast("IO[bytes]", stream)
         elif magic.startswith(b"\x1f\x8b"):
             with gzip.open(raw) as stream:
                 yield cast("IO[bytes]", stream)
@@ -75,10 +120,23 @@ def decompressed(archive: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _unzstd(archive: Path) -> Iterator[IO[bytes]]:
+def _in_any_order(stream: IO[bytes], archive: Path) -> Iterator[IO[bytes]]:
+    """Return a stream that tarfile can seek in: of zstd, a copy on the disk.
+
+    It is read once before, for a small file may unpack to more than any disk holds.
+    """
+    if not isinstance(stream, io.BufferedReader) or isinstance(stream.raw, io.FileIO):
+        yield stream
+        return
+    with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Header) as tar:
+        _headers(tar, archive)
+        length = tar.offset + _MAX_PADDING
     with tempfile.TemporaryFile() as spool:
-        with archive.open("rb") as raw:
-            zstandard.ZstdDecompressor().copy_stream(raw, spool)
+        with decompressed(archive) as again:
+            while chunk := again.read(1 << 20):
+                if spool.tell() > length:
+                    raise _hostile(archive, _TOO_MUCH)
+                spool.write(chunk)
         spool.seek(0)
         yield spool
 
@@ -127,27 +185,34 @@ def _members(tar: tarfile.TarFile, archive: Path) -> list[tarfile.TarInfo]:
     A negative size must be found before the next header is looked for: it may lead in circles
     (CVE-2025-8194). tarfile takes a damaged header, and a missing one, for the end.
     """
-    members: list[tarfile.TarInfo] = []
-    for member in tar:
-        if member.size < 0 or not abs(member.mtime) < _MAX_TIME:
-            raise _hostile(archive, f"member {member.name!r}: an impossible size or time")
-        members.append(member)
-        if len(members) > MAX_MEMBERS:
-            raise _hostile(archive, f"more than {MAX_MEMBERS} members: absurdly large")
+    members = _headers(tar, archive)
     assert tar.fileobj is not None  # noqa: S101  for mypy: it is open
     tar.fileobj.seek(tar.offset)
     if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
         raise tarfile.ReadError("the end of the archive is missing")
-    while tar.fileobj.read(1 << 20):
-        pass  # Only at the very end do gzip and xz compare their checksums.
+    # Only at the very end do gzip and xz compare their checksums.
+    for _ in range(_MAX_PADDING >> 20):
+        if not tar.fileobj.read(1 << 20):
+            return members
+    raise _hostile(archive, _TOO_MUCH)
+
+
+def _headers(tar: tarfile.TarFile, archive: Path) -> list[tarfile.TarInfo]:
+    """Return all headers. Raises SourceError at the first that is absurd, and at too many."""
+    members: list[tarfile.TarInfo] = []
+    total = 0
+    for member in tar:
+        if member.size < 0 or not abs(member.mtime) < _MAX_TIME:
+            raise _hostile(archive, f"member {_shown(member)}: an impossible size or time")
+        members.append(member)
+        total += member.size
+        if len(members) > MAX_MEMBERS or total > MAX_BYTES:
+            raise _hostile(archive, f"{len(members)} members of {total} bytes: absurdly large")
     return members
 
 
 def refuse_hostile(members: list[tarfile.TarInfo], archive: Path) -> None:
     """Raise SourceError at the first member that must not be extracted."""
-    total = sum(member.size for member in members)
-    if total > MAX_BYTES:
-        raise _hostile(archive, f"{len(members)} members of {total} bytes: absurdly large")
     seen: dict[str, tarfile.TarInfo] = {}
     above: set[str] = {"."}
     for member in members:
@@ -155,7 +220,7 @@ def refuse_hostile(members: list[tarfile.TarInfo], archive: Path) -> None:
         if not problem and not member.isdir() and _normal(member.name) in above:
             problem = "its name is that of a directory"
         if problem:
-            raise _hostile(archive, f"member {member.name!r}: {problem}")
+            raise _hostile(archive, f"member {_shown(member)}: {problem}")
         seen[_normal(member.name)] = member
         above.update(str(parent) for parent in PurePosixPath(member.name).parents)
 
@@ -168,6 +233,8 @@ def _problem(  # noqa: PLR0911  one line a rule
         return "an absolute name"
     if ".." in path.parts:
         return "a name with '..'"
+    if any("\0" in name or _is_too_long(name) for name in (member.name, member.linkname)):
+        return "a name that no file can have"
     if _normal(member.name) in seen and not (member.isdir() and seen[_normal(member.name)].isdir()):
         return "it stands there twice"
     if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
@@ -192,6 +259,17 @@ def _symlink_problem(path: PurePosixPath, target: str) -> str:
     if target.startswith("/") or ".." in parts[climbs:] or climbs > len(path.parts) - 1:
         return f"a link that may leave the archive, to {target!r}"
     return ""
+
+
+def _shown(member: tarfile.TarInfo) -> str:
+    """Return a name for a message, which it does not fill."""
+    return repr(member.name if len(member.name) <= _SHOWN else f"{member.name[:_SHOWN]}…")
+
+
+def _is_too_long(name: str) -> bool:
+    """Return whether Linux takes no such path: NAME_MAX for a part, PATH_MAX in all (limits.h)."""
+    parts = (part.encode(errors="surrogateescape") for part in name.split("/"))
+    return len(name) > _PATH_MAX or any(len(part) > _NAME_MAX for part in parts)
 
 
 def _normal(name: str) -> str:

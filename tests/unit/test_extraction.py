@@ -8,6 +8,7 @@ import lzma
 import os
 import stat
 import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -321,3 +322,65 @@ def test_only_what_is_wanted(tmp_path: Path) -> None:
             tar.addfile(tarfile.TarInfo(name))
     extract(path, tmp_path / "out", lambda name: name.startswith("keep/"))
     assert [entry.name for entry in (tmp_path / "out").rglob("*")] == ["keep", "x"]
+
+
+def header(kind: bytes, size: int, name: str = "x") -> bytes:
+    """Return a bare header that claims a size."""
+    info = tarfile.TarInfo(name)
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % tarfile.BLOCKSIZE)
+
+
+def pax(text: bytes) -> bytes:
+    """Return a PAX header with one attribute, and a member that it is about."""
+    length = next(n for n in range(len(text), len(text) + 9) if len(f"{n} ") + len(text) + 1 == n)
+    record = f"{length} ".encode() + text + b"\n"
+    return header(tarfile.XHDTYPE, len(record)) + padded(record) + header(tarfile.REGTYPE, 0)
+
+
+END = bytes(2 * tarfile.BLOCKSIZE)
+LIARS = {
+    "huge PAX header": header(tarfile.XHDTYPE, 1 << 33) + END,
+    "huge long name": header(tarfile.GNUTYPE_LONGNAME, 1 << 33) + END,
+    "huge global header": header(tarfile.XGLTYPE, 1 << 33) + END,
+    "time that is no number": pax(b"mtime=nan") + END,
+    "sparse map of no numbers": pax(b"GNU.sparse.map=a,b") + END,
+    "headers on headers": header(tarfile.GNUTYPE_LONGNAME, 0) * 5000 + END,
+    "name with a null": pax(b"path=a\0b") + END,
+    "name that is too long": pax(b"path=" + b"n" * 5000) + END,
+}
+
+
+@pytest.mark.parametrize("compression", ["tar", "zst"])
+@pytest.mark.parametrize("case", LIARS)
+def test_headers_that_lie(tmp_path: Path, case: str, compression: str) -> None:
+    """A header that claims gigabytes, or makes no sense, is one clear message."""
+    archive = tmp_path / "archive"
+    archive.write_bytes(COMPRESSIONS[compression](LIARS[case]))
+    with pytest.raises(SourceError) as caught:
+        extract(archive, tmp_path / "out")
+    assert caught.value.found
+    assert len(str(caught.value)) < 600
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("case", ["members", "end"])
+def test_bomb_fills_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    """What unpacks to more than the limit is refused before it was written anywhere."""
+    monkeypatch.setattr(extraction, "MAX_BYTES", 30 << 20)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "spool"))
+    size = 64 << 20
+    data = header(tarfile.REGTYPE, size) if case == "members" else header(tarfile.REGTYPE, 0)
+    archive = tmp_path / "bomb.tar.zst"
+    archive.write_bytes(COMPRESSIONS["zst"](data + bytes(size) + END))
+    assert archive.stat().st_size < 20_000
+    if case == "end":
+        (tmp_path / "spool").mkdir()
+    # The directory for what is spooled is not there: with a limit that comes first nobody asks.
+    with pytest.raises(SourceError, match="refusing to extract") as caught:
+        extract(archive, tmp_path / "out")
+    assert "absurdly large" in caught.value.found or "after the last member" in caught.value.found
