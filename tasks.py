@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from contain_python import toolchain
+from contain_python import streams, toolchain
 from contain_python.cli import collection, make_task
 from contain_python.console import Console
 from contain_python.errors import CheckError
@@ -48,6 +48,7 @@ def _test(console: Console, given: dict[str, Any]) -> None:
             raise CheckError(f"{module} {' '.join(words)} failed", found=f"exit status {status}")
 
 
+streams.prepare()
 namespace = collection(sys.argv)
 namespace.add_task(
     make_task(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import os
 import signal
@@ -25,7 +26,9 @@ from contain_python import (
     housekeeping,
     own_tests,
     rebuilding,
+    refusals,
     reproducibility,
+    streams,
 )
 from contain_python.audit_tasks import OFFERS as AUDIT_OFFERS
 from contain_python.bench_tasks import OFFERS as BENCH_OFFERS
@@ -90,6 +93,7 @@ def _guarded(body: Body, console: Console, given: dict[str, Any]) -> int:
     _take_signals()
     # What is kept goes into later builds: others may not write it, whatever the caller's umask.
     os.umask(os.umask(0o022) | 0o022)
+    options = dict(given)  # The task takes out of it what it reads.
     try:
         return body(console, given) or 0
     except KeyboardInterrupt:
@@ -98,10 +102,14 @@ def _guarded(body: Body, console: Console, given: dict[str, Any]) -> int:
             found="every command that was running has been ended",
             remedy="run the same command again; finished stages are kept",
         )
+    except PackError as raised:
+        problem = refusals.completed(raised, options)
     except ContainError as raised:
         problem = raised
     except OSError as raised:
-        problem = _disk_problem(raised)
+        problem = refusals.told(raised, options)
+    except MemoryError:
+        problem = refusals.told(OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)), options)
     console.error(problem)
     return problem.exit_code
 
@@ -126,14 +134,6 @@ def _ignore(number: int, frame: FrameType | None) -> None:
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     del number, frame
     raise KeyboardInterrupt
-
-
-def _disk_problem(problem: OSError) -> PackError:
-    return PackError(
-        f"the disk refused: {problem.strerror or problem}",
-        found=str(problem.filename or ""),
-        remedy="free space or mend the permissions; --workspace, --dist and --cache choose others",
-    )
 
 
 def _stage_task(name: str) -> Task[Any]:
@@ -307,7 +307,15 @@ def collection(argv: list[str]) -> Collection:
 
 
 class _Program(Program):
-    """Invoke's Program, but that a wrong command line exits 2, as documented."""
+    """Invoke's Program, but that a wrong command line exits 2, as documented.
+
+    It reads no configuration of Invoke's, which no task of ours heeds: a home that is not this
+    user's would end it there.
+    """
+
+    def create_config(self) -> None:
+        """Begin with Invoke's own defaults."""
+        self.config = self.config_class(lazy=True)
 
     def parse_core(self, argv: list[str] | None) -> None:
         """Parse the options before the first task."""
@@ -340,4 +348,5 @@ def _told(problem: ParseError, argv: list[str]) -> str:
 
 def main() -> None:
     """Run the console script."""
+    streams.prepare()
     _Program(namespace=collection(sys.argv), version=__version__, name="contain-python").run()

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import IO, Any, Literal
+from typing import Any, Literal, TextIO
 
 from rich.console import Console as Terminal
 from rich.live import Live
@@ -54,22 +54,25 @@ class Stage:
 
     @property
     def remaining(self) -> float | None:
-        """Return an estimate of the seconds left, or None: too early to say, or it has run out.
+        """Return an estimate of the seconds left, or None: too early to say, or no longer true.
 
-        It is made when the progress moves, and runs down between two moves.
+        It is made when the progress moves, and runs down between two moves. Where half of it went
+        by without a move, as when an interpreter is linked, nothing shows that it will hold.
         """
         fraction = self.progress.fraction
         if fraction < 0.02 or self.elapsed < 2:  # noqa: PLR2004  too little to go by
             return None
         at_move = self.moved or self.elapsed
-        left = at_move * (1 - fraction) / fraction - (self.elapsed - at_move)
-        return left if left > 0 else None
+        estimate = at_move * (1 - fraction) / fraction
+        left = estimate - (self.elapsed - at_move)
+        return left if left > estimate / 2 else None
 
     def describe(self) -> str:
         """Return one line on how far the stage is."""
         parts = [duration(self.elapsed)]
         if self.progress.doing:
-            parts.insert(0, f"{self.progress.fraction:4.0%}  {self.progress.doing}")
+            doing = harmless(self.progress.doing).replace("\n", " ")
+            parts.insert(0, f"{self.progress.fraction:4.0%}  {doing}")
         if (left := self.remaining) is not None:
             parts.append(f"about {duration(left)} left")
         return ", ".join(parts)
@@ -151,12 +154,12 @@ class Console:
     def line(self, line: str) -> None:
         """Take a line of a command's own output; shown with --verbose."""
         if self.verbose and self.mode != "json":
-            print(line, flush=True)  # noqa: T201
+            print(harmless(line), flush=True)  # noqa: T201
 
     def say(self, text: str) -> None:
         """Print a line for people; a pipeline reads events instead."""
         if self.mode != "json":
-            self._terminal.print(Text(_harmless(text)))
+            self._terminal.print(Text(harmless(text)))
 
     def forget_notes(self) -> None:
         """Begin anew, with another build: what was told of one may be told of the next."""
@@ -176,7 +179,7 @@ class Console:
         if self.mode != "json":
             bar = "!" * 78
             self._terminal.print(
-                Text(f"{bar}\nWARNING: {_harmless(text)}\n{bar}", style="bold yellow")
+                Text(f"{bar}\nWARNING: {harmless(text)}\n{bar}", style="bold yellow")
             )
 
     def result(self, kind: str, /, **data: Any) -> None:  # noqa: ANN401  JSON data
@@ -188,9 +191,7 @@ class Console:
         self._event("error", **problem.as_dict())
         if self.mode != "json":
             Terminal(stderr=True, highlight=False, soft_wrap=True).print(
-                Text(
-                    _harmless(f"error: {problem}"), style="bold red" if sys.stderr.isatty() else ""
-                )
+                Text(harmless(f"error: {problem}"), style="bold red" if sys.stderr.isatty() else "")
             )
 
     def _line(self) -> Text:
@@ -198,7 +199,8 @@ class Console:
         if not stage:
             return Text("")
         filled = round(stage.progress.fraction * _BAR)
-        bar = "━" * filled + "╌" * (_BAR - filled)
+        full, empty = "━╌" if "utf" in self._terminal.encoding else "#."
+        bar = full * filled + empty * (_BAR - filled)
         return Text(f"[{stage.number:>2}/{stage.total}] {stage.name:<12} {bar} {stage.describe()}")
 
     def _report(self, stage: Stage) -> None:
@@ -222,15 +224,33 @@ class Console:
             _write(sys.stdout, {"event": kind, **data})
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """Return text, which may quote a stranger's, without what a terminal would obey or refuse."""
     return "".join(
         "?" if unicodedata.category(one) in _UNTOLD and one not in "\n\t" else one for one in text
     )
 
 
-def _write(stream: IO[str], data: dict[str, Any]) -> None:
+def _write(stream: TextIO, data: dict[str, Any]) -> None:
     text = json.dumps(data, ensure_ascii=False)
-    # Half a character, which no encoding has, is an escape sequence in JSON.
-    stream.write(text.encode(errors="backslashreplace").decode() + "\n")
+    if not text.isascii() or "\x7f" in text:
+        text = "".join(_spelt(one, stream.encoding) for one in text)
+    stream.write(text + "\n")
     stream.flush()
+
+
+def _spelt(one: str, encoding: str | None) -> str:
+    """Return a character as JSON has it.
+
+    Spelt out is what no encoding has, what this one lacks, and what a terminal would obey.
+    """
+    if one.isascii() and one != "\x7f":
+        return one
+    if unicodedata.category(one) not in _UNTOLD:
+        try:
+            one.encode(encoding or "utf-8")
+        except UnicodeEncodeError:
+            pass
+        else:
+            return one
+    return json.dumps(one)[1:-1] if one != "\x7f" else r"\u007f"

@@ -91,7 +91,6 @@ def on_disk(path: Path) -> Iterator[None]:
         raise PackError(
             f"cannot write {path}",
             found=problem.strerror or str(problem),
-            remedy="free space or grant access there, or pass --cache DIR",
         ) from problem
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from contain_python.errors import CompileError, ContainError, PackError
+from contain_python.refusals import OF_THE_MACHINE, room
 
 Line = Callable[[str], None]
 
@@ -23,9 +26,36 @@ INHERITED = ("PATH", "HOME", "TMPDIR", "TERM")
 #: How compilers, linkers, make and Python begin the line that says what went wrong.
 _FIRST_ERROR = re.compile(
     r"(:\d+: (fatal )?error: |: error: |^(\S+: )?error: |fatal error|undefined reference"
-    r"|^make(\[\d+\])?: \*\*\* |^\w*(Error|Exception): |No space left on device)"
+    r"|^make(\[\d+\])?: \*\*\* |^\w*(Error|Exception): |No space left on device|Killed)"
 )
 _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded")
+
+#: What commands say when the machine, not what they were given, is at fault; and what to do.
+_CIRCUMSTANCES = (
+    (
+        re.compile(
+            r"\bKilled\b|terminated with signal 9|virtual memory exhausted|std::bad_alloc"
+            r"|[Cc]annot allocate memory|\b[Oo]ut of memory|^MemoryError\b"
+        ),
+        "it was killed, or refused memory, as happens where memory runs out",
+        "run fewer compilers at once: --jobs 1; or give the machine or the container more memory",
+    ),
+    (
+        re.compile(r"Too many open files"),
+        "too many files were open",
+        "raise the limit (ulimit -n 4096), then run the same command again",
+    ),
+    (
+        re.compile(r"Resource temporarily unavailable"),
+        "no further process could be started",
+        "raise the limit (ulimit -u, or pids.max of the container), or run fewer at once: --jobs 1",
+    ),
+    (
+        re.compile(r"Text file busy|Device or resource busy"),
+        "a file was in use by another program",
+        "see what uses it (fuser -v), then run the same command again",
+    ),
+)
 _LAST_LINES = 15
 _GRACE_SECONDS = 10.0
 
@@ -54,12 +84,14 @@ class _Watcher:
     last: deque[str] = field(default_factory=lambda: deque(maxlen=_LAST_LINES))
     first_error: str = ""
     disk_full: bool = False
+    circumstance: tuple[str, str] | None = None
 
     def see(self, line: str) -> None:
         if self.log:
             self.log.write(line + "\n")
         self.last.append(line)
         self.disk_full = self.disk_full or bool(_DISK_FULL.search(line))
+        self.circumstance = self.circumstance or circumstance_in(line)
         if not self.first_error and _FIRST_ERROR.search(line):
             self.first_error = line.strip()
         if self.on_line:
@@ -89,19 +121,35 @@ def run(  # noqa: PLR0913  each names one property of the command
         watcher = _Watcher(stream, on_line)
         status = _follow(command, cwd, environment, watcher)
     if status != 0 and watcher.disk_full:
+        place = min((cwd, Path(tempfile.gettempdir())), key=room)
         raise PackError(
             f"{Path(command[0]).name} found the disk full",
             found=watcher.first_error or watcher.last[-1],
-            remedy="free space, or choose another disk with --workspace; then run the same again",
-        )
+        ) from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place))
     if status != 0:
-        failure = CommandFailed(
-            f"{Path(command[0]).name} failed ({_status(status)})",
-            found=_report(watcher),
-            remedy=remedy or (f"read the full log: {log}" if log else ""),
-        )
-        failure.lines = tuple(watcher.last)
-        raise failure
+        raise _failure(command[0], status, watcher, remedy, log)
+
+
+def _failure(
+    program: str, status: int, watcher: _Watcher, remedy: str, log: Path | None
+) -> CommandFailed:
+    remedies = [remedy or (f"read the full log: {log}" if log else "")]
+    what = f"{Path(program).name} failed ({_status(status)})"
+    known = circumstance_in("Killed") if status == -signal.SIGKILL else watcher.circumstance
+    if known:
+        what = f"{what}: {known[0]}"
+        remedies.insert(0, known[1])
+    failure = CommandFailed(what, found=_report(watcher), remedy="\n".join(filter(None, remedies)))
+    failure.lines = tuple(watcher.last)
+    return failure
+
+
+def circumstance_in(text: str) -> tuple[str, str] | None:
+    """Return what of the machine a command's output complains of, and what to do; or None."""
+    for pattern, what, remedy in _CIRCUMSTANCES:
+        if pattern.search(text):
+            return what, remedy
+    return None
 
 
 def output(
@@ -131,6 +179,8 @@ def output(
             close_fds=not writes,
         )
     except OSError as problem:
+        if problem.errno in OF_THE_MACHINE:
+            raise
         raise error(f"cannot start {command[0]}", found=str(problem)) from problem
     if done.returncode != 0:
         text = (done.stderr or done.stdout).strip()
@@ -152,6 +202,8 @@ def _follow(
         try:
             process = _start_guarded(command, cwd, environment, listens)
         except OSError as problem:
+            if problem.errno in OF_THE_MACHINE:
+                raise
             watcher.see(f"error: cannot start {command[0]}: {problem.strerror}")
             return 127
         finally:

@@ -107,6 +107,27 @@ def cache_of(given: str) -> Path:
 
 
 def default_cache() -> Path:
-    """Return the cache directory (XDG Base Directory Specification)."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "contain-python"
+    """Return the cache directory (XDG Base Directory Specification).
+
+    Raises UsageError where nothing says whose it would be.
+    """
+    base = os.environ.get("XDG_CACHE_HOME")
+    if base:
+        return Path(base) / "contain-python"
+    above = home()
+    if above is None:
+        raise UsageError(
+            "there is no home directory to keep a cache in",
+            expected="HOME in the environment, or a line of /etc/passwd for this user",
+            found=f"neither, for user {os.geteuid()}",
+            remedy="set HOME or XDG_CACHE_HOME to a directory of this user's, or pass --cache DIR",
+        )
+    return above / ".cache" / "contain-python"
+
+
+def home() -> Path | None:
+    """Return this user's home directory; None where neither HOME nor /etc/passwd names it."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None

@@ -125,7 +125,6 @@ def make_writable(dist: Path) -> None:
         raise PackError(
             f"cannot write to {dist}",
             found=problem.strerror or str(problem),
-            remedy="pass --dist DIR, a directory you may write to",
         ) from problem
 
 

@@ -23,6 +23,7 @@ from contain_python.variation import Variation
 from contain_python.wheels import pip
 from contain_python.wheels.house import WheelOptions, build_wheels
 from contain_python.wheels.model import LOCK, MANIFEST
+from contain_python.workspace import home
 
 _RUN = "from contain_python.cli import main; main()"
 
@@ -105,8 +106,9 @@ def _configuration() -> dict[str, str]:
     """Return where the caller's own configuration of pip stands, which the other HOME has not."""
     if "PIP_CONFIG_FILE" in os.environ:
         return {}
-    base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    candidates = (base / "pip" / "pip.conf", Path.home() / ".pip" / "pip.conf")
+    above = home() or Path("/nonexistent")
+    base = Path(os.environ.get("XDG_CONFIG_HOME") or above / ".config")
+    candidates = (base / "pip" / "pip.conf", above / ".pip" / "pip.conf")
     found = next((path for path in candidates if path.is_file()), None)
     return {"PIP_CONFIG_FILE": str(found)} if found else {}
 

@@ -8,15 +8,17 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SH_TOOLS = "sh cat dirname env flock head id mkdir mv rm sha256sum sleep tail".split()  # noqa: SIM905
+SH_TOOLS = "sh cat dirname env flock head id ls mkdir mv rm sha256sum sleep tail tr".split()  # noqa: SIM905
 
 BACKEND = """
 import zipfile
@@ -36,8 +38,8 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
 class Checkout:
     """A small project beside a copy of `bootstrap`, and a PATH of chosen programs."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root / "checkout with spaces"
+    def __init__(self, root: Path, name: str = "checkout; with 'spaces' & #1") -> None:
+        self.root = root / name
         self.tools = root / "tools"
         self.pythons = root / "pythons"
         self.wheels = root / "wheels"
@@ -50,8 +52,8 @@ class Checkout:
         )
         digest = hashlib.sha256(self._wheel().read_bytes()).hexdigest()
         self.require(digest)
-        for name in SH_TOOLS:
-            self.add(name, shutil.which(name))
+        for tool in SH_TOOLS:
+            self.add(tool, shutil.which(tool))
 
     def _wheel(self) -> Path:
         path = self.wheels / "greeter-1.0-py3-none-any.whl"
@@ -99,14 +101,17 @@ class Checkout:
             "PIP_CONFIG_FILE": os.devnull,
         }
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, user: int | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["/bin/sh", self.root / "bootstrap", *arguments],
-            env=self.environment(),
+            env=self.environment() | environment,
             cwd="/",
             capture_output=True,
             text=True,
             check=False,
+            user=user,
         )
 
 
@@ -288,6 +293,71 @@ def test_interrupt_leaves_no_half_made_environment(checkout: Checkout) -> None:
     assert process.returncode == 130
     assert stamp.is_file()
     assert not aside.exists()
+
+
+@pytest.mark.parametrize("mark", [":", ' "', " $", " `", "\n", "$" + "x" * 100])
+def test_place_that_no_environment_can_have(tmp_path: Path, mark: str) -> None:
+    """Where scripts could not name their interpreter nothing is made, and the place is told."""
+    checkout = Checkout(tmp_path, f"a{mark}b")
+    checkout.python()
+    done = checkout.run("greet")
+    assert done.returncode == 2
+    assert "no virtual environment can be made in this directory" in done.stderr
+    assert "move or rename the directory" in done.stderr
+    assert not (checkout.root / "build").exists()
+
+
+@pytest.fixture
+def shared() -> Iterator[Checkout]:
+    """Return root's checkout in a place that everybody may enter."""
+    with tempfile.TemporaryDirectory(prefix="contain-test-") as folder:
+        Path(folder).chmod(0o755)
+        yield Checkout(Path(folder))
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_checkout_of_another_user(shared: Checkout, *, made: bool) -> None:
+    """Whoever may not write where .venv is made is told whose it is; 2 is for usage alone."""
+    shared.python()
+    if made:
+        (shared.root / "build").mkdir()
+        shared.root.chmod(0o777)
+    done = shared.run("greet", user=12345)
+    assert done.returncode == 7
+    assert f"bootstrap: cannot write to {shared.root}/" in done.stderr
+    assert "this is user 12345" in done.stderr
+    assert "a clone of your own" in done.stderr
+    assert "cannot create" not in done.stderr
+
+
+def test_home_of_another_user(shared: Checkout) -> None:
+    """A home that this user may not enter is told before Invoke ends with a traceback."""
+    stamp = stamped(shared)
+    (stamp.parent / "bin/invoke").write_text("#!/bin/sh\necho started\n")
+    (stamp.parent / "bin/invoke").chmod(0o755)
+    (stamp.parent / "bin/python").unlink()
+    (stamp.parent / "bin/python").symlink_to("/bin/true")
+    home = shared.root / "home"
+    home.mkdir(mode=0o700)
+    refused = shared.run("invoke", user=12345, HOME=str(home))
+    assert refused.returncode == 7
+    assert f"the home directory {home} cannot be entered" in refused.stderr
+    assert "HOME=/tmp ./bootstrap" in refused.stderr
+    home.chmod(0o755)
+    (home / ".invoke.yaml").touch(mode=0o600)
+    unread = shared.run("invoke", user=12345, HOME=str(home))
+    assert (unread.returncode, ".invoke.yaml cannot be read" in unread.stderr) == (7, True)
+    (home / ".invoke.yaml").unlink()
+    assert shared.run("invoke", user=12345, HOME=str(home)).stdout == "started\n"
+    assert shared.run("greet", user=12345, HOME="/nowhere").stdout == "kept\n"
+
+
+def test_output_of_others_is_told_without_its_commands(checkout: Checkout) -> None:
+    """What a terminal would obey in pip's or APT's last lines is left out."""
+    checkout.script("id", "echo 0")
+    checkout.script("apt-get", "printf 'E: \\033[2Jno mirror\\007\\n'; exit 100")
+    done = checkout.run("invoke", "--install-deps")
+    assert "E: [2Jno mirror\n" in done.stderr
 
 
 def test_install_deps_needs_root(checkout: Checkout) -> None:

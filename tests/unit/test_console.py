@@ -93,15 +93,17 @@ def test_line_on_a_stage(clock: Clock) -> None:
 
 
 def test_estimate_runs_down_between_moves(clock: Clock) -> None:
-    """While the progress stands still the estimate falls, and ends when it has run out."""
+    """While the progress stands still the estimate falls; nothing is promised after half of it."""
     console = Console()
     with console.stage("make", 4, 12) as stage:
         clock.now += 30
         console.progress(half())
         assert stage.remaining == pytest.approx(30)
-        clock.now += 20
-        assert stage.remaining == pytest.approx(10)
-        clock.now += 20
+        clock.now += 10
+        assert stage.remaining == pytest.approx(20)
+        clock.now += 6
+        assert stage.remaining is None
+        clock.now += 24
         assert stage.remaining is None
         assert stage.describe().endswith(", 1 min 10 s")
 
@@ -234,8 +236,37 @@ def test_what_is_quoted_commands_no_terminal(capsys: pytest.CaptureFixture[str])
     assert out.count("a?[2Jb?c?d\n") == 2
     assert err == "error: a?[2Jb?c?d\n  found:    x\n            \ty\n".expandtabs()
     Console(as_json=True).note(hostile)
-    (event,) = events(capsys.readouterr().out)
+    text = capsys.readouterr().out
+    (event,) = events(text)
     assert event["text"] == hostile
+    assert not {"\x1b", "\u202e"} & set(text)
+
+
+def test_output_of_commands_commands_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line of a command's output, shown or told as progress, is obeyed by no terminal."""
+    console = Console(verbose=True)
+    console.line("gcc \x1b]0;title\x07 \x9b2J")
+    assert capsys.readouterr().out == "gcc ?]0;title? ?2J\n"
+    console = Console()
+    with console.stage("make", 4, 12) as stage:
+        console.progress(half("a\x1b[2J\nfile"))
+        assert "a?[2J file" in stage.describe()
+        assert "a?[2J file" in console._line().plain
+
+
+def test_text_that_the_locale_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an 8-bit terminal JSON stays JSON, and the bar is one that it can show."""
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="latin-1"))
+    Console(as_json=True).note("é and λ and \N{SNAKE} and \x7f")
+    with Console().stage("make", 4, 12):
+        pass
+    written = raw.getvalue().decode("latin-1").splitlines()
+    assert json.loads(written[0])["text"] == "é and λ and \N{SNAKE} and \x7f"
+    assert "é and \\u03bb" in written[0]
+    console = Console()
+    with console.stage("make", 4, 12):
+        console._line().plain.encode("latin-1")
 
 
 def test_notes_and_warnings_for_people(capsys: pytest.CaptureFixture[str]) -> None:

@@ -161,8 +161,10 @@ def test_silent_failure(tmp_path: Path) -> None:
 
 
 def test_end_by_a_signal_is_named(tmp_path: Path) -> None:
-    """A command that was killed, as when memory ends, is told by the signal's name."""
-    assert failure("kill -KILL $$", tmp_path).what == "sh failed (ended by SIGKILL)"
+    """A command that was killed is told by the signal's name, and what to do if memory ended."""
+    problem = failure("kill -KILL $$", tmp_path)
+    assert problem.what.startswith("sh failed (ended by SIGKILL): it was killed, or refused memory")
+    assert "--jobs 1" in problem.remedy
 
 
 def test_command_that_does_not_exist(tmp_path: Path) -> None:

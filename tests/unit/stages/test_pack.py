@@ -467,14 +467,14 @@ def test_sums_are_merged(tmp_path: Path) -> None:
 
 
 def test_output_that_cannot_be_written(tmp_path: Path) -> None:
-    """An output directory that is a file, or lies below one, is refused with the way out."""
+    """An output directory that is a file, or lies below one, is refused, with the reason."""
     make_writable(tmp_path / "new/dist")
     assert names(tmp_path / "new/dist") == []
     blocked = write(tmp_path / "file")
     for dist in (blocked, blocked / "dist", Path("/proc/dist")):
         with pytest.raises(PackError, match="cannot write to") as caught:
             make_writable(dist)
-        assert "--dist DIR" in caught.value.remedy
+        assert caught.value.found
         assert caught.value.found
 
 
