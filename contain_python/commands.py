@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
-from contain_python import making, sysroot, toolchain, tuning
-from contain_python.budget import reference_of
+from contain_python import making, sysroot
 from contain_python.bundled import plan
-from contain_python.compilers import compiler_identity
 from contain_python.console import Console
 from contain_python.doctor import examine
 from contain_python.errors import ToolchainError, UsageError
@@ -29,7 +27,14 @@ from contain_python.model import (
 )
 from contain_python.patching import patch_files
 from contain_python.pipeline import build
-from contain_python.process import cpu_count
+from contain_python.preflight import (
+    job_count,
+    prepare,
+    refuse_at_once,
+    refuse_choices,
+    refuse_impossible,
+    refuse_needless_profile,
+)
 from contain_python.recipe import (
     Format,
     Optimize,
@@ -47,10 +52,7 @@ from contain_python.structure import one_of, unstructure
 from contain_python.targets import (
     adapted,
     find_zig,
-    is_foreign,
-    is_zig,
     named,
-    refuse_without_zig,
 )
 from contain_python.workspace import Workspace, cache_of
 
@@ -110,6 +112,7 @@ def _build_one(
     if record is not None:
         request = replace(request, record=Path(record or recipe.root / "profiles").resolve())
     if options.dry_run:
+        refuse_at_once(request)
         refuse_impossible(request)
         show_plan(request, console)
         return
@@ -127,32 +130,6 @@ def _build_one(
 def record_profile(options: Options, console: Console, folder: str) -> None:
     """Train, whatever was recorded, and write the profile into a directory."""
     build_python(options, console, until="train", record=folder)
-
-
-def refuse_needless_profile(request: Request) -> None:
-    """Raise UsageError for a profile, or a training, that the build would not take."""
-    if request.wants_profile:
-        return
-    build_table = request.recipe.build
-    if is_zig(request.recipe):
-        raise UsageError(
-            f"a build for {build_table.target} takes no profile: zig compiles it",
-            expected="a build that gcc or clang compiles",
-            remedy="leave out the profile; or the target, for --linkage bundled takes one",
-        )
-    raise UsageError(
-        f"a build optimised with {build_table.optimize!r} takes no profile",
-        expected="pgo or pgo+lto",
-        remedy="pass --optimize pgo+lto, or leave out the profile",
-    )
-
-
-def refuse_impossible(request: Request) -> None:
-    """Raise UsageError for tuning that the release or the compiler cannot have."""
-    recipe = request.recipe
-    plan.refuse_impossible(recipe, request.release)
-    machine, compiler = configure.target_machine(recipe), compiler_identity(recipe)
-    tuning.refuse_impossible(recipe, request.release, machine, compiler)
 
 
 def completed(recipe: Recipe, options: Options) -> Recipe:
@@ -184,7 +161,7 @@ def completed(recipe: Recipe, options: Options) -> Recipe:
         chosen_format: Format = one_of("--format", options.format, get_args(Format))
         pack = replace(pack, format=chosen_format)
     recipe = adapted(replace(recipe, build=build_table, pack=pack))
-    sysroot.provide_if_possible(recipe, None if options.dry_run else _cache(options))
+    sysroot.provide_if_possible(recipe, _cache(options), leaves=not options.dry_run)
     return recipe
 
 
@@ -220,32 +197,6 @@ def requested(options: Options, recipe: Recipe, release: Release) -> Request:
         profile=Path(options.profile).resolve() if options.profile else None,
         require_profile=options.require_profile,
     )
-
-
-def job_count(text: str) -> int:
-    """Return how many compilers may run at once: as asked, or one for each processor."""
-    if not text:
-        return cpu_count()
-    if not (text.isascii() and text.isdigit() and int(text)):
-        raise UsageError(f"--jobs cannot be {text!r}", expected="a whole number, 1 or more")
-    return int(text)
-
-
-def prepare(request: Request, console: Console, *, install: bool) -> None:
-    """Find every missing tool and header now, not after an hour. Raises ToolchainError."""
-    refuse_without_zig(request.recipe)
-    if install:
-        log = request.workspace.log("install-deps")
-        installed = toolchain.install_deps(
-            request.recipe, request.release, log, on_line=console.line
-        )
-        if installed:
-            console.note(f"installed {len(installed)} packages: {', '.join(installed)}")
-    if not is_foreign(request.recipe):
-        reference_of(request.recipe.budget)
-    sysroot.provide_if_possible(request.recipe, request.workspace.cache)
-    for item in toolchain.check(request.recipe, request.release):
-        console.note(f"{item.need.name} is missing, which the recipe allows")
 
 
 def show_plan(request: Request, console: Console) -> None:
@@ -325,11 +276,13 @@ def _judged(path: Path, console: Console) -> tuple[CheckResult, ...]:
 
 def doctor(options: Options, console: Console) -> None:
     """Report what this machine has and lacks. Raises ToolchainError if a build could not run."""
+    # What it would take to compile for a target is made for this process alone.
+    options = replace(options, dry_run=True)
     recipe = completed(read_recipe(Path(options.recipe)), options)
     release = chosen(read_lock(recipe.root / "releases.lock"), recipe, options)
     request = requested(options, recipe, release)
-    places = request.workspace
-    lines = examine(recipe, release, places.root, places.cache, places.dist)
+    refuse_choices(request)
+    lines = examine(recipe, release, request.workspace)
     for line in lines:
         console.result("doctor", **unstructure(line))
         needed = f"  (needed: {line.needed})" if line.needed and line.status != "ok" else ""
@@ -350,6 +303,7 @@ def explain(path: str, options: Options, console: Console) -> None:
     """Tell which rule kept, removed or changed a file of the last build. Raises UsageError."""
     if not path:
         raise UsageError("explain needs a path", expected="invoke explain bin/pip3")
+    options = replace(options, dry_run=True)  # It only looks.
     recipe = completed(read_recipe(Path(options.recipe)), options)
     release = chosen(read_lock(recipe.root / "releases.lock"), recipe, options)
     workspace = requested(options, recipe, release).workspace

@@ -6,16 +6,17 @@ import os
 import platform
 import shutil
 import sys
-from dataclasses import dataclass
+import tempfile
 from pathlib import Path
-from typing import Literal
 
-from contain_python import distribution, process
+from contain_python import cgroups, distribution, process, surroundings, targets
 from contain_python.compilers import compiler_identity
 from contain_python.errors import ContainError
 from contain_python.files import human_size, sorted_files
 from contain_python.model import Release
 from contain_python.recipe import Recipe
+from contain_python.refusals import room
+from contain_python.surroundings import JOB_BYTES, Line
 from contain_python.toolchain import (
     Missing,
     Need,
@@ -23,8 +24,7 @@ from contain_python.toolchain import (
     needs,
     usual_header,
 )
-
-Status = Literal["ok", "warn", "missing"]
+from contain_python.workspace import Workspace
 
 ARCHITECTURES = ("x86_64", "aarch64")
 
@@ -33,32 +33,24 @@ ARCHITECTURES = ("x86_64", "aarch64")
 _BUILD_BYTES = 2_000_000_000
 _CACHE_BYTES = 300_000_000
 _DIST_BYTES = 300_000_000
+_TEMPORARY_BYTES = 500_000_000
+# gcc 12.2 takes 1.5 GB to link 3.13 with LTO (seen).
 _MEMORY_BYTES = 2_000_000_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """One row: what was looked at, how it stands, what was found, what is needed, what to do."""
-
-    topic: str
-    status: Status
-    found: str
-    needed: str = ""
-    remedy: str = ""
-
-
-def examine(
-    recipe: Recipe, release: Release, workspace_dir: Path, cache_dir: Path, dist_dir: Path
-) -> tuple[Line, ...]:
+def examine(recipe: Recipe, release: Release, workspace: Workspace) -> tuple[Line, ...]:
     """Return what a build of a release by a recipe would meet on this machine."""
+    own = targets.is_gcc_with_sysroot(recipe)
     return (
         *_machine(),
-        _disk("workspace", workspace_dir, _BUILD_BYTES),
-        _disk("cache", cache_dir, _CACHE_BYTES),
-        _disk("dist", dist_dir, _DIST_BYTES),
+        *surroundings.examine(workspace, compiles_in_cache=own),
+        _disk("workspace", workspace.root, _BUILD_BYTES),
+        _disk("cache", workspace.cache, _CACHE_BYTES),
+        _disk("dist", workspace.dist, _DIST_BYTES),
+        _disk("temporary", Path(tempfile.gettempdir()), _TEMPORARY_BYTES),
         _release(release),
         _mirrors(recipe),
-        _cached(cache_dir),
+        _cached(workspace.cache),
         _compiler(recipe),
         *_toolchain(recipe, release),
     )
@@ -69,8 +61,8 @@ def _machine() -> tuple[Line, ...]:
         Line(topic="distribution", status="ok", found=distribution.name_of_distribution()),
         _architecture(platform.machine()),
         _c_library(),
-        _processors(process.cpu_count()),
-        _memory(available_memory()),
+        _processors(process.cpu_count(), process.processors_of_affinity(), os.cpu_count() or 1),
+        _memory(cgroups.available_memory()),
         Line(
             topic="this tool's Python",
             status="ok",
@@ -100,23 +92,18 @@ def _c_library() -> Line:
     return Line(topic="C library", status="ok", found=found or "not glibc")
 
 
-def _processors(count: int) -> Line:
+def _processors(count: int, allowed: int, seen: int) -> Line:
+    told = "" if count == seen else f" of {seen}"
+    if count < allowed:
+        told += ", as much as this control group may use"
+    elif allowed < seen:
+        told += ", by the affinity of this process"
     return Line(
         topic="processors",
         status="ok" if count > 1 else "warn",
-        found=str(count),
+        found=f"{count}{told}",
         needed="2 or more build in reasonable time",
     )
-
-
-def available_memory() -> int:
-    """Return the bytes that a new process may use now: the kernel's estimate, or the cgroup's."""
-    text = Path("/proc/meminfo").read_text(encoding="ascii")
-    fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-    available = int(fields["MemAvailable"].split()[0]) * 1024
-    limit = Path("/sys/fs/cgroup/memory.max")
-    words = limit.read_text(encoding="ascii").strip() if limit.is_file() else "max"
-    return min(available, int(words)) if words.isdigit() else available
 
 
 def _memory(available: int) -> Line:
@@ -124,8 +111,10 @@ def _memory(available: int) -> Line:
     return Line(
         topic="memory",
         status="ok" if enough else "warn",
-        found=f"{human_size(available)} available",
-        needed=f"{human_size(_MEMORY_BYTES)} for link-time optimisation",
+        found=f"{human_size(available)} available, enough for {max(1, available // JOB_BYTES)}"
+        " compilers at once",
+        needed=f"{human_size(_MEMORY_BYTES)} for link-time optimisation, {human_size(JOB_BYTES)}"
+        " for each compiler (--jobs)",
         remedy="" if enough else "build with --optimize pgo, or give the machine more memory",
     )
 
@@ -145,7 +134,7 @@ def _package_manager(user: int) -> Line:
 
 def _disk(topic: str, path: Path, wanted: int) -> Line:
     place = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
-    free = shutil.disk_usage(place).free
+    free = room(place)
     writable = os.access(place, os.W_OK)
     enough = free >= wanted
     return Line(
@@ -153,8 +142,14 @@ def _disk(topic: str, path: Path, wanted: int) -> Line:
         status="ok" if writable and enough else "missing",
         found=f"{path}: {human_size(free)} free" + ("" if writable else ", not writable"),
         needed=f"{human_size(wanted)}, writable",
-        remedy="" if writable and enough else f"free some space, or choose another --{topic} DIR",
+        remedy="" if writable and enough else _space(topic, place, writable=writable),
     )
+
+
+def _space(topic: str, place: Path, *, writable: bool) -> str:
+    other = "TMPDIR=DIR before the command" if topic == "temporary" else f"--{topic} DIR"
+    mend = f"free some space in {place}" if writable else f"let this user write in {place}"
+    return f"{mend}, or choose another: {other}"
 
 
 def _release(release: Release) -> Line:

@@ -55,13 +55,24 @@ class Pending:
 
 
 @contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an error of the system name what was being written, where it does not: as a write's."""
+    try:
+        yield
+    except OSError as problem:
+        if problem.filename is None and problem.errno is not None:
+            problem.filename = str(path)
+        raise
+
+
+@contextmanager
 def pending_file(path: Path, mode: int = 0o644) -> Iterator[Pending]:
     """Open a file for writing that is gone after the block, unless it was let appear.
 
     Where the file system can, it has no name until then, and is gone with a process that is killed.
     """
     make_folders(path.parent)
-    with _directory(path.parent) as folder:
+    with naming(path), _directory(path.parent) as folder:
         descriptor, name = _temporary(path)
         try:
             with os.fdopen(descriptor, "wb") as stream:
@@ -159,8 +170,29 @@ def make_folders(path: Path) -> list[Path]:
 
 
 def copy_tree(source: Path, target: Path) -> None:
-    """Copy a tree with its modes, times and symbolic links into `target`, which may exist."""
-    shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
+    """Copy a tree with its modes, times and symbolic links into `target`, which may exist.
+
+    It ends at the first file that cannot be copied: shutil would try all and tell them as one list.
+    """
+    try:
+        shutil.copytree(
+            source, target, symlinks=True, dirs_exist_ok=True, copy_function=_copy_or_end
+        )
+    except _NotCopied as problem:
+        raise problem.cause from problem
+
+
+class _NotCopied(Exception):  # noqa: N818  it never leaves this module
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def _copy_or_end(source: str, target: str) -> None:
+    try:
+        shutil.copy2(source, target)
+    except OSError as problem:
+        raise _NotCopied(problem) from problem
 
 
 def remove_tree(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from contain_python import cache
@@ -14,6 +15,7 @@ from contain_python.console import Console
 from contain_python.errors import CheckError
 from contain_python.files import human_size
 from contain_python.model import Pinned
+from contain_python.preflight import refuse_at_once, refuse_impossible
 from contain_python.recipe import read_recipe
 from contain_python.releases import read_lock
 from contain_python.structure import unstructure
@@ -24,9 +26,13 @@ _DAY = 86400
 
 def why(options: Options, console: Console) -> None:
     """Tell which stages a build would run, and which input changed."""
+    options = replace(options, dry_run=True)
     recipe = completed(read_recipe(Path(options.recipe)), options)
     release = chosen(read_lock(recipe.root / "releases.lock"), recipe, options)
-    show_foreseen(requested(options, recipe, release), console)
+    request = requested(options, recipe, release)
+    refuse_at_once(request)
+    refuse_impossible(request)
+    show_foreseen(request, console)
 
 
 def show_cache(options: Options, console: Console, *, verify: bool, trim: str) -> None:

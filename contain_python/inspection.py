@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from contain_python.artifacts import Described, describe
@@ -15,6 +14,7 @@ from contain_python.files import human_size
 from contain_python.runnable import why_not
 from contain_python.spawning import medians
 from contain_python.structure import unstructure
+from contain_python.surroundings import temporary_directory
 
 #: How many files, symbols and the like are told; --json has all of them.
 _TOLD = 20
@@ -102,9 +102,9 @@ def _show_sides(title: str, sides: Sides | None, console: Console) -> None:
 
 def starts_of(first: Described, second: Described) -> dict[str, float]:
     """Return the medians of what both take to start, in seconds, started in turn."""
-    with tempfile.TemporaryDirectory(prefix="contain-compare-") as folder:
+    with temporary_directory("contain-compare-") as folder:
         programs = [
-            extracted(one, Path(folder) / str(number)) for number, one in enumerate((first, second))
+            extracted(one, folder / str(number)) for number, one in enumerate((first, second))
         ]
         for program in programs:
             reason = why_not(program.resolve())

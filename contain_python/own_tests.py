@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from contain_python.releases import read_lock
 from contain_python.report import show_verdict
 from contain_python.request import Request
 from contain_python.structure import one_of
+from contain_python.surroundings import temporary_directory
 
 
 def run_regrtest(options: Options, console: Console, flavour: str, tests: str) -> None:
@@ -50,8 +50,7 @@ def run_regrtest(options: Options, console: Console, flavour: str, tests: str) -
 def extracted(request: Request, name: FlavourName) -> Iterator[tuple[Path, Path]]:
     """Yield the interpreter of a flavour's archive, CPython's tests beside it, and a directory."""
     workspace = request.workspace
-    with tempfile.TemporaryDirectory(prefix="contain-regrtest-") as folder:
-        place = Path(folder)
+    with temporary_directory("contain-regrtest-") as place:
         extract(workspace.place("archives") / f"{name}.tar", place / "root")
         root = place / "root" / request.recipe.build.prefix.lstrip("/")
         threads = "t" if request.recipe.tuning.threading == "free" else ""

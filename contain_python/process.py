@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from contain_python import cgroups
 from contain_python.errors import CompileError, ContainError, PackError
 from contain_python.refusals import OF_THE_MACHINE, room
 
@@ -262,7 +263,13 @@ def _report(watcher: _Watcher) -> str:
 
 
 def cpu_count() -> int:
-    """Return how many processors this process may use."""
+    """Return how many processors this process may keep busy: by its affinity, and its group."""
+    allowed = processors_of_affinity()
+    return min(allowed, cgroups.limits().whole_processors or allowed)
+
+
+def processors_of_affinity() -> int:
+    """Return how many processors this process may run on."""
     if sys.version_info >= (3, 13):
         return os.process_cpu_count() or 1
     return len(os.sched_getaffinity(0))

@@ -9,7 +9,7 @@ from typing import Any
 
 from contain_python import manifest as manifests
 from contain_python import toolchain
-from contain_python.commands import Options, job_count, prepare
+from contain_python.commands import Options
 from contain_python.console import Console
 from contain_python.errors import CheckError, RecipeError, ToolchainError, UsageError
 from contain_python.files import sha256
@@ -17,6 +17,7 @@ from contain_python.inputs import BuildInputs
 from contain_python.keeping import tool_fingerprint
 from contain_python.model import Artifact, ProfileKey, Release
 from contain_python.pipeline import build
+from contain_python.preflight import job_count, prepare
 from contain_python.profile_choice import choose_profile
 from contain_python.recipe import Recipe, read_recipe
 from contain_python.report import show_artifacts

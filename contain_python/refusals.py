@@ -98,7 +98,8 @@ def told(problem: OSError, given: Mapping[str, object]) -> PackError:
     if problem.errno in FULL and not paths:
         # A write does not say where it was.
         paths = [path for path in places if room(path) < _FULL]
-    found = "\n".join(_described(path, problem.errno or 0) for path in paths)
+    rows = [_described(path, problem.errno or 0) for path in paths]
+    found = "\n".join(rows) or (problem.strerror or "")
     other = _other(paths, places) if kind.movable and paths else ""
     return PackError(kind.what, found=found, remedy=kind.remedy + other)
 
@@ -109,8 +110,11 @@ def completed(problem: PackError, given: Mapping[str, object]) -> PackError:
     if not isinstance(cause, OSError):
         return problem
     known = told(cause, given)
-    found = [problem.found] if problem.found else [known.what]
-    found += [known.found] if known.found and known.found not in problem.what else []
+    found = [problem.found or known.what]
+    if known.found.startswith(problem.found):
+        found = [known.found]
+    elif known.found and known.found not in problem.what:
+        found.append(known.found)
     return PackError(
         problem.what, expected=problem.expected, found="\n".join(found), remedy=known.remedy
     )
@@ -164,4 +168,6 @@ def room(path: Path) -> int:
 
 
 def _described(path: Path, number: int) -> str:
-    return f"{path} ({human_size(room(path))} free)" if number in FULL else str(path)
+    if number not in FULL:
+        return str(path)
+    return f"{os.strerror(number)}: {path} ({human_size(room(path))} free now)"

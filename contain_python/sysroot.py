@@ -63,13 +63,19 @@ exit 1
 """
 
 
-def provide_if_possible(recipe: Recipe, cache: Path | None) -> None:
+def provide_if_possible(recipe: Recipe, cache: Path, *, leaves: bool = True) -> None:
     """Do as `provide` does, unless what it takes is missing, which doctor tells.
 
-    Without a cache it is made for this process alone: a dry run leaves nothing.
+    What only looks leaves nothing: unless it stands in the cache it is made for this process alone.
     """
-    if recipe.build.target and shutil.which("gcc") and targets.has_zig():
-        provide(recipe, cache or Path(_passing_cache().name))
+    if not (recipe.build.target and shutil.which("gcc") and targets.has_zig()):
+        return
+    target = targets.target_of(recipe)
+    root = target and _root(target, place_of(cache))
+    if leaves or (root and _is_whole(root, _record(root))):
+        provide(recipe, cache)
+    else:
+        provide(recipe, Path(_passing_cache().name))
 
 
 @functools.cache
@@ -87,11 +93,9 @@ def provide(recipe: Recipe, cache: Path) -> Path | None:
         return None
     _refuse_old_gcc(target)
     folder = place_of(cache)
-    # What is in it tells where it is.
-    key = digest({"made of": _key(target), "place": str(folder)})
-    root = folder / f"{target.name}-{short(key)}"
-    with Store(folder=folder, ending="").held(key, lambda: None):
-        record = folder / f"{root.name}.sha256"
+    root = _root(target, folder)
+    with Store(folder=folder, ending="").held(_placed_key(target, folder), lambda: None):
+        record = _record(root)
         if not _is_whole(root, record):
             record.unlink(missing_ok=True)
             with whole_directory(root) as fresh:
@@ -127,6 +131,10 @@ def _is_whole(root: Path, record: Path) -> bool:
     return root.is_dir() and record.is_file() and record.read_text("utf-8") == _content(root)
 
 
+def _record(root: Path) -> Path:
+    return root.with_name(f"{root.name}.sha256")
+
+
 def _content(root: Path) -> str:
     """Return the SHA-256 of what is in a directory: names, bytes, links, and what may be run."""
     return digest(
@@ -143,6 +151,15 @@ def _content(root: Path) -> str:
 def place_of(cache: Path) -> Path:
     """Return where a cache keeps them."""
     return cache / "sysroots"
+
+
+def _root(target: Target, folder: Path) -> Path:
+    return folder / f"{target.name}-{short(_placed_key(target, folder))}"
+
+
+def _placed_key(target: Target, folder: Path) -> str:
+    """Return the key of a C library in a place: what is in it tells where it is."""
+    return digest({"made of": _key(target), "place": str(folder)})
 
 
 def _key(target: Target) -> str:

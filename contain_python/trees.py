@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from contain_python.errors import BusyError
-from contain_python.files import make_folders, remove_tree, sorted_entries, sync_directory
+from contain_python.files import make_folders, naming, remove_tree, sorted_entries, sync_directory
 
 #: How long one waits for another process that lays the same tree, and how often it looks.
 _PATIENCE_SECONDS = 60.0
@@ -69,7 +69,7 @@ def whole_directory(path: Path) -> Iterator[Path]:
     It is on the disk before it has its name, and the old one stands until then. Whoever is killed
     meanwhile leaves one of them, whole; the next run removes what else is left. Raises BusyError.
     """
-    with held(lock_of(path), path), fresh(path) as aside:
+    with held(lock_of(path), path), fresh(path) as aside, naming(path):
         yield aside
         sync_tree(aside)
         swap(aside, path)

@@ -141,6 +141,13 @@ def refuse_impossible(recipe: Recipe, release: Release, machine: str, compiler: 
 
     `machine` is the compiler's target, `compiler` what it says of itself.
     """
+    refuse_too_old(recipe, release)
+    for problem, remedy in _conflicts(recipe, machine, compiler):
+        raise UsageError(problem, remedy=remedy)
+
+
+def refuse_too_old(recipe: Recipe, release: Release) -> None:
+    """Raise UsageError for what a release does not have yet, whatever compiles it."""
     tuning = recipe.tuning
     wanted = {
         "interpreter": tuning.interpreter != "goto",
@@ -154,8 +161,6 @@ def refuse_impossible(recipe: Recipe, release: Release, machine: str, compiler: 
                 expected=f"CPython {first.release[0]}.{first.release[1]} or later",
                 remedy=f"take {key} out of [tuning], or build another release",
             )
-    for problem, remedy in _conflicts(recipe, machine, compiler):
-        raise UsageError(problem, remedy=remedy)
 
 
 def _conflicts(recipe: Recipe, machine: str, compiler: str) -> list[tuple[str, str]]:

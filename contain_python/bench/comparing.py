@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
-from contain_python import commands
+from contain_python import commands, preflight
 from contain_python.bench import baselines, contenders, programs, running, startup
 from contain_python.bench.model import Contender, Facts, Ratio, Summary
 from contain_python.bench.programs import Program
@@ -31,6 +31,7 @@ from contain_python.releases import read_lock
 from contain_python.request import Request
 from contain_python.structure import structure, suggestion, unstructure
 from contain_python.trees import whole_directory
+from contain_python.surroundings import temporary_directory
 
 OURS = "ours"
 SUMMARY = "bench.json"
@@ -86,8 +87,7 @@ def bench(wanted: Wanted, options: commands.Options, console: Console) -> None:
     reference, names = found[1].name, [one.name for one in found]
     told = tuple(contenders.facts(one) for one in found)
     things: tuple[Start | Program, ...] = (*startup.starts(wanted.imports.split()), *selected)
-    with tempfile.TemporaryDirectory(prefix="contain-bench-") as folder:
-        place = Path(folder)
+    with temporary_directory("contain-bench-") as place:
         with console.stage("prepare", 1, 3):
             inside, refused = _prepared(found, selected, place, output / _LOG, console)
         machine = _machine()
@@ -140,7 +140,7 @@ def _words(wanted: Wanted, options: commands.Options) -> tuple[str, ...]:
         if word in baselines.known():
             baselines.refuse_without_programs(baselines.named(word))
         elif given is None:
-            commands.refuse_impossible(_request(_choice_options(word, options)))
+            preflight.refuse_impossible(_request(_choice_options(word, options)))
     files = [_file_name(name) for name in names]
     twice = [name for name in names if files.count(_file_name(name)) > 1]
     twice += [name for name in names if _file_name(name) == SUMMARY]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,11 +14,13 @@ from pathlib import Path
 from contain_python.checks import elf, environments, hashes, modules, permissions, relocation, text
 from contain_python.errors import CheckError, PackError, UsageError
 from contain_python.extraction import extract
-from contain_python.files import copy_tree, remove_tree, sorted_entries
+from contain_python.files import copy_tree, sorted_entries
 from contain_python.model import CheckResult, FlavourName, Progress
+from contain_python.refusals import OF_THE_MACHINE, room
 from contain_python.rules import Rules
 from contain_python.runnable import why_not
 from contain_python.subject import PARTS, SHARED, Subject, inspect
+from contain_python.surroundings import temporary_directory
 
 Check = Callable[[Subject, Rules], CheckResult]
 
@@ -36,6 +38,10 @@ _RUNNING: dict[str, tuple[str, Check]] = {
 }
 
 
+#: Less room than this is none: what a check lays beside the Python takes more.
+_FULL = 200_000
+
+
 @contextmanager
 def opened(
     path: Path,
@@ -48,7 +54,7 @@ def opened(
 
     Raises CheckError if there is no Python, SourceError if the tarball is damaged or hostile.
     """
-    with _own_directory() as directory:
+    with temporary_directory("contain-verify-") as directory:
         place = directory / "first"
         place.mkdir(mode=0o755)
         if path.is_dir():
@@ -79,9 +85,18 @@ def judge(
     for number, (doing, check) in enumerate(checks):
         progress(Progress(fraction=number / len(checks), doing=doing))
         results.append(check(subject, rules))
+        _refuse_full(subject.root)
     results += [_not_run(name, reason) for name in _RUNNING if reason]
     progress(Progress(fraction=1.0, doing="verified"))
     return tuple(_placeless(result, subject.root.parent) for result in results)
+
+
+def _refuse_full(place: Path) -> None:
+    """Raise PackError if there is no room left: what fails for want of it is no verdict."""
+    if room(place) < _FULL:
+        raise PackError("the temporary directory is too full to judge in") from OSError(
+            errno.ENOSPC, os.strerror(errno.ENOSPC), str(place)
+        )
 
 
 def _not_run(name: str, reason: str) -> CheckResult:
@@ -107,26 +122,13 @@ def _placeless(result: CheckResult, place: Path) -> CheckResult:
     return replace(result, findings=findings)
 
 
-@contextmanager
-def _own_directory() -> Iterator[Path]:
-    """Yield a temporary directory that any user may enter, and remove it, read-only or not."""
-    # Resolved, as the interpreter too will name its place without symbolic links.
-    directory = Path(tempfile.mkdtemp(prefix="contain-verify-")).resolve()
-    directory.chmod(0o755)
-    try:
-        yield directory
-    finally:
-        remove_tree(directory)
-
-
 def _extract(archive: Path, place: Path) -> None:
     try:
         extract(archive, place)
     except OSError as problem:
         raise PackError(
             f"cannot extract {archive} to judge it",
-            found=str(problem),
-            remedy="see that there is room in the temporary directory (TMPDIR)",
+            found=problem.strerror or str(problem),
         ) from problem
 
 
@@ -136,12 +138,13 @@ def _copy(prefix: Path, place: Path) -> None:
             _copy_parts(prefix.resolve(), place)
         else:
             copy_tree(prefix, place)
-    except (shutil.Error, OSError) as problem:
+    except OSError as problem:
+        if problem.errno in OF_THE_MACHINE:
+            raise
         raise CheckError(
             f"cannot copy {prefix} to judge the copy",
             found=str(problem),
-            remedy="a Python consists of readable files, directories and links: remove the others,"
-            " and see that there is room in the temporary directory (TMPDIR)",
+            remedy="a Python consists of readable files, directories and links: remove the others",
         ) from problem
     if os.geteuid() == 0:
         _copy_owners(prefix, place)

@@ -9,6 +9,8 @@ import pytest
 from contain_python import doctor
 from contain_python.model import Release
 from contain_python.recipe import Compiler, Download, Modules, Recipe
+from contain_python.surroundings import Line
+from contain_python.workspace import Workspace
 
 WITHOUT = Modules(disabled=("_tkinter", "_dbm", "nis"))
 
@@ -25,14 +27,16 @@ def release(superseded_by: str = "") -> Release:
     )
 
 
-def rows(recipe: Recipe, tmp_path: Path, **changes: str) -> dict[str, doctor.Line]:
+def rows(recipe: Recipe, tmp_path: Path, **changes: str) -> dict[str, Line]:
     """Return the doctor's rows by topic."""
     found = doctor.examine(
         recipe,
         release(changes.get("superseded_by", "")),
-        Path(changes.get("workspace", str(tmp_path / "build"))),
-        tmp_path / "cache",
-        tmp_path / "dist",
+        Workspace(
+            root=Path(changes.get("workspace", str(tmp_path / "build"))),
+            dist=tmp_path / "dist",
+            cache=tmp_path / "cache",
+        ),
     )
     return {line.topic: line for line in found}
 
@@ -100,8 +104,8 @@ def test_cache_content_is_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "status"),
     [
-        (doctor._processors(1), "warn"),
-        (doctor._processors(2), "ok"),
+        (doctor._processors(1, 1, 1), "warn"),
+        (doctor._processors(2, 2, 2), "ok"),
         (doctor._memory(500_000_000), "warn"),
         (doctor._memory(8_000_000_000), "ok"),
         (doctor._architecture("riscv64"), "warn"),
@@ -109,11 +113,19 @@ def test_cache_content_is_counted(tmp_path: Path) -> None:
         (doctor._package_manager(1000), "warn"),
     ],
 )
-def test_small_machines_are_warned(line: doctor.Line, status: str) -> None:
+def test_small_machines_are_warned(line: Line, status: str) -> None:
     """A machine that is slow, small or untried is a warning and never a refusal."""
     assert line.status == status
 
 
-def test_available_memory_is_a_plausible_number() -> None:
-    """The memory is read from the kernel, in bytes."""
-    assert 10_000_000 < doctor.available_memory() < 10**14
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ((8, 8, 8), "8"),
+        ((2, 8, 8), "2 of 8, as much as this control group may use"),
+        ((2, 2, 8), "2 of 8, by the affinity of this process"),
+    ],
+)
+def test_why_fewer_processors_are_used(counts: tuple[int, int, int], told: str) -> None:
+    """What keeps a build from the machine's other processors is told."""
+    assert doctor._processors(*counts).found == told

@@ -46,6 +46,7 @@ ABOVE = {
         "pipeline",
         "foresight",
         "commands",
+        "preflight",
         "page.gathering",
     },
     "checks": {"pipeline", "stages.verify", "verify_image", "wheels.venv"},
@@ -56,6 +57,7 @@ ABOVE = {
     "steps": {"pipeline", "recorded"},
     "pipeline": {"commands", "bench.comparing", *TASKS},
     "foresight": {"commands"},
+    "preflight": {"commands", "bench.comparing", *TASKS},
     "cache": {"housekeeping"},
     "commands": {
         *TASKS,
@@ -81,6 +83,7 @@ ABOVE = {
     "update_tasks": {"cli"},
     "cli": set[str](),
     "console": {
+        "preflight",
         "pipeline",
         "steps",
         "report",

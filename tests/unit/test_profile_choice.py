@@ -10,11 +10,12 @@ import pytest
 from servers import Answer, serving, status, whole
 from values import a_release, a_workspace, names, write
 
-from contain_python.commands import Options, build_python, refuse_needless_profile
+from contain_python.commands import Options, build_python
 from contain_python.console import Console
 from contain_python.errors import ToolchainError, UsageError
 from contain_python.files import sha256
 from contain_python.model import Profile, ProfileKey
+from contain_python.preflight import refuse_needless_profile
 from contain_python.profile_choice import choose_profile
 from contain_python.profiles import record, store_of
 from contain_python.recipe import Build, Compiler, Download, NamedProfile, Recipe

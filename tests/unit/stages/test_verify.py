@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
 
 import pytest
 from pythons import elf_subject, script
+from toypython import small_disk
 
+from contain_python import refusals
 from contain_python.checks import elf
 from contain_python.errors import CheckError, PackError, SourceError, UsageError
 from contain_python.model import Progress
@@ -151,3 +154,37 @@ def test_judging(prefix: Path) -> None:
 def test_order_holds_reading_checks_first() -> None:
     """What moves and runs the Python comes after what reads it as it was packed."""
     assert verify._READING[0][1] is elf.check
+
+
+def test_full_temporary_directory_is_no_verdict(prefix: Path, temporary: Path) -> None:
+    """Where a copy finds no room the disk is told, by the file that did not fit, once."""
+    (prefix / "lib/large").write_bytes(b"x" * 3_000_000)
+    (prefix / "lib/more").write_bytes(b"x" * 3_000_000)
+    with small_disk(temporary / "small", 2_000_000) as place:
+        tempfile.tempdir = str(place)
+        with pytest.raises(OSError, match="No space left on device") as caught, opened(prefix):
+            pytest.fail("there is nothing to judge")
+    assert refusals.told(caught.value, {}).exit_code == 7
+    assert str(caught.value.filename2 or caught.value.filename).count("lib/") == 1
+
+
+def test_what_fails_in_a_full_directory_is_no_verdict(prefix: Path, temporary: Path) -> None:
+    """When the room ends while a Python is judged, the disk is told and not the Python."""
+    with small_disk(temporary / "small", 2_000_000) as place:
+        tempfile.tempdir = str(place)
+        with opened(prefix) as subject:
+            (place / "another program's").write_bytes(b"x" * 1_800_000)
+            with pytest.raises(PackError, match="too full to judge in"):
+                judge(subject, Rules(), lambda _: None)
+
+
+def test_temporary_directory_from_which_nothing_runs(prefix: Path, temporary: Path) -> None:
+    """A Python is not judged where no program runs: that is no fault of the Python's."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "noexec", "tmpfs", temporary], check=True)
+    try:
+        with pytest.raises(PackError, match="nothing can be judged") as caught, opened(prefix):
+            pytest.fail("there is nothing to judge")
+    finally:
+        subprocess.run(["umount", "--lazy", temporary], check=True)
+    assert "no program runs from there" in caught.value.found
+    assert "TMPDIR=DIR" in caught.value.remedy
