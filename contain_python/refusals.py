@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -32,6 +33,10 @@ OF_THE_MACHINE = (
     errno.EIO,
     errno.EROFS,
 )
+
+
+#: What stands beside a tree while it is laid (trees.py), or a file (files.py).
+_ASIDE = re.compile(r"^\.(.+)\.(?:contain-\w+|\w{8})$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +151,9 @@ def _other(paths: list[Path], places: Mapping[Path, str]) -> str:
 
 
 def _way(path: Path, places: Mapping[Path, str]) -> str:
-    inside = [place for place in places if path == place or place in path.parents]
+    around = {path, *path.parents}
+    around |= {one.with_name(_ASIDE.sub(r"\1", one.name)) for one in around if one.name}
+    inside = [place for place in places if place in around]
     # Of a place that could not even be made a parent is named.
     above = [place for place in places if path in place.parents]
     nearest = sorted(inside, key=lambda place: -len(place.parts))

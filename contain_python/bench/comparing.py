@@ -30,8 +30,8 @@ from contain_python.recipe import read_recipe
 from contain_python.releases import read_lock
 from contain_python.request import Request
 from contain_python.structure import structure, suggestion, unstructure
-from contain_python.trees import whole_directory
 from contain_python.surroundings import temporary_directory
+from contain_python.trees import whole_directory
 
 OURS = "ours"
 SUMMARY = "bench.json"

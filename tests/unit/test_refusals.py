@@ -17,8 +17,8 @@ import pytest
 from contain_python import refusals
 from contain_python.errors import PackError
 from contain_python.files import write_whole
-from contain_python.trees import whole_directory
 from contain_python.stages.pack import make_writable
+from contain_python.trees import whole_directory
 
 
 @contextmanager
