@@ -44,7 +44,7 @@ from contain_python.recipe import (
     read_recipe,
 )
 from contain_python.releases import Lock, read_lock
-from contain_python.report import show_artifacts, show_results
+from contain_python.report import show_artifacts, show_confinement, show_results
 from contain_python.request import Request
 from contain_python.rules import Rules
 from contain_python.stages import configure, verify
@@ -271,6 +271,7 @@ def _judged(path: Path, console: Console) -> tuple[CheckResult, ...]:
             subject = replace(  # noqa: PLW2901  what it says of itself completes it
                 subject, flavour=identity.flavour, configured_prefix=identity.prefix
             )
+        show_confinement(console, subject.root)
         return verify.judge(subject, identity.rules if identity else Rules(), console.progress)
 
 

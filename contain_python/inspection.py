@@ -11,6 +11,7 @@ from contain_python.differing import Difference, Sides, difference
 from contain_python.errors import UsageError
 from contain_python.extraction import extract
 from contain_python.files import human_size
+from contain_python.report import show_confinement
 from contain_python.runnable import why_not
 from contain_python.spawning import medians
 from contain_python.structure import unstructure
@@ -49,6 +50,8 @@ def show_difference(first: str, second: str, console: Console, *, speed: bool) -
     one, other = _described(first, "compare"), _described(second, "compare")
     found = difference(one, other)
     starts = starts_of(one, other) if speed else None
+    if speed:
+        show_confinement(console)
     console.result("difference", **unstructure(found), start_up=starts)
     console.say(f"from {found.first} to {found.second}")
     for growth in found.sizes:

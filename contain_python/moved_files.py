@@ -21,7 +21,7 @@ _HARMLESS = ("--version", "--help", "-h")
 _CONFIG_OPTIONS = ("--prefix", "--exec-prefix", "--includes", "--cflags", "--ldflags", "--libs")
 
 
-def config_script(moved: Subject, stale: Stale, work: Path, user: int | None) -> Iterator[Finding]:
+def config_script(moved: Subject, stale: Stale, work: Path) -> Iterator[Finding]:
     """Ask python3-config directly and through a link from another directory."""
     script = trials.config_script(moved)
     if not script.exists():
@@ -31,9 +31,9 @@ def config_script(moved: Subject, stale: Stale, work: Path, user: int | None) ->
     options = [*_CONFIG_OPTIONS, "--configdir"]
     for option in options:
         for called, how in ((script, ""), (link, " through a link")):
-            outcome = attempt([called, option], cwd=work, user=user)
+            outcome = attempt([called, option], cwd=work)
             yield from _config_answer(moved, stale, outcome, f"{option}{how}")
-    yield from _config_prefix(moved, attempt([link, "--prefix"], cwd=work, user=user))
+    yield from _config_prefix(moved, attempt([link, "--prefix"], cwd=work))
 
 
 def _config_answer(moved: Subject, stale: Stale, outcome: Outcome, call: str) -> Iterator[Finding]:
@@ -95,7 +95,7 @@ def includes_with_spaces(moved: Subject, work: Path) -> Iterator[Finding]:
     )
 
 
-def scripts(moved: Subject, stale: Stale, work: Path, user: int | None) -> Iterator[Finding]:
+def scripts(moved: Subject, stale: Stale, work: Path) -> Iterator[Finding]:
     """Run each script of bin/ through a link from elsewhere."""
     links = work / "linked"
     links.mkdir(mode=0o755)
@@ -120,7 +120,7 @@ def scripts(moved: Subject, stale: Stale, work: Path, user: int | None) -> Itera
                 remedy="start it by a line that finds the interpreter beside the script",
             )
         elif os.access(script, os.X_OK) and not _is_python_module(shebang, script):
-            yield from _run_script(script, links, where, moved, user)
+            yield from _run_script(script, links, where, moved)
 
 
 def _shebang(script: Path) -> str:
@@ -136,14 +136,12 @@ def _is_python_module(shebang: str, script: Path) -> bool:
     return "python" in shebang and script.name.endswith("-gdb.py")
 
 
-def _run_script(
-    script: Path, links: Path, where: str, moved: Subject, user: int | None
-) -> Iterator[Finding]:
+def _run_script(script: Path, links: Path, where: str, moved: Subject) -> Iterator[Finding]:
     link = links / script.name
     link.symlink_to(script)
     outcomes = []
     for option in _HARMLESS:
-        outcomes.append(attempt([link, option], cwd=links, user=user, timeout=60))
+        outcomes.append(attempt([link, option], cwd=links, timeout=60))
         if outcomes[-1].succeeded:
             return
     if _needs_display(outcomes[0], moved):

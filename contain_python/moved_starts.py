@@ -22,14 +22,14 @@ if sys.argv[1:]:
 _WHERE = "import sys; print(sys.prefix)"
 
 
-def starts(moved: Subject, work: Path, user: int | None) -> Iterator[Finding]:
+def starts(moved: Subject, work: Path) -> Iterator[Finding]:
     """Start it under other names, by a relative PATH, and in environments made through a link."""
-    yield from _under_other_names(moved, work, user)
-    yield from _on_a_relative_path(moved, user)
+    yield from _under_other_names(moved, work)
+    yield from _on_a_relative_path(moved)
     yield from _environments_through_a_link(moved, work)
 
 
-def _under_other_names(moved: Subject, work: Path, user: int | None) -> Iterator[Finding]:
+def _under_other_names(moved: Subject, work: Path) -> Iterator[Finding]:
     """As supervisors do: under no file's name, a program's on PATH, and another Python's."""
     names = {
         "no-such-program": "'no-such-program'",
@@ -38,7 +38,7 @@ def _under_other_names(moved: Subject, work: Path, user: int | None) -> Iterator
     }
     for name, told in names.items():
         argv: list[str | Path] = [moved.executable, *ISOLATED, "-c", _RENAMED, name]
-        outcome = attempt(argv, cwd=work, user=user)
+        outcome = attempt(argv, cwd=work)
         if outcome.stdout.strip() != str(moved.root):
             yield _lost(
                 moved,
@@ -60,9 +60,9 @@ def _another_python(moved: Subject, work: Path) -> Path:
     return executable
 
 
-def _on_a_relative_path(moved: Subject, user: int | None) -> Iterator[Finding]:
+def _on_a_relative_path(moved: Subject) -> Iterator[Finding]:
     argv = [moved.executable.name, *ISOLATED, "-c", _WHERE]
-    outcome = attempt(argv, cwd=moved.root, user=user, environment={"PATH": "bin"})
+    outcome = attempt(argv, cwd=moved.root, environment={"PATH": "bin"})
     if outcome.stdout.strip() != str(moved.root):
         yield _lost(
             moved,
@@ -78,7 +78,8 @@ def _environments_through_a_link(moved: Subject, work: Path) -> Iterator[Finding
     link.symlink_to(moved.executable)
     for way in ("--symlinks", "--copies"):
         home = work / f"environment{way}"
-        made = attempt([link, "-I", "-B", "-m", "venv", "--without-pip", way, home], cwd=work)
+        argv: list[str | Path] = [link, "-I", "-B", "-m", "venv", "--without-pip", way, home]
+        made = attempt(argv, cwd=work, writable=work)
         problem = trials.problem_of(made) or trials.environment_problem(home, moved.root)
         if problem:
             yield _lost(

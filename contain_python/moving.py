@@ -1,16 +1,15 @@
-"""Move a prefix and bring it back, take its write modes and give them back, choose its user."""
+"""Move a prefix and bring it back, take its write modes and give them back, make room beside it."""
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from contain_python.confinement import hand_over
 from contain_python.files import remove_tree, sorted_entries
-from contain_python.probe import OTHER_USER
 from contain_python.subject import Subject
 
 
@@ -64,22 +63,14 @@ def read_only(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def workplace(moved: Subject) -> Iterator[Path]:
-    """Yield a directory outside the prefix for links and builds, open to the other user."""
-    directory = moved.root.parent / "contain-work"
+def workplace(subject: Subject, name: str) -> Iterator[Path]:
+    """Yield a directory beside the prefix, to which the Python under test may write."""
+    # Fixed names here too.
+    directory = subject.root.parent / name
     directory.mkdir()
     directory.chmod(0o755)
+    hand_over(directory)
     try:
         yield directory
     finally:
         remove_tree(directory)
-
-
-def other_user(root: Path) -> tuple[int | None, str]:
-    """Return the user to run as, or None and what hinders it."""
-    if os.geteuid() != 0:
-        return None, "only root may run programs as another user"
-    closed = [path for path in root.parents if not path.stat().st_mode & stat.S_IXOTH]
-    if closed:
-        return None, f"other users may not enter {closed[0]}; set TMPDIR to an open directory"
-    return OTHER_USER, ""

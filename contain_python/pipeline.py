@@ -37,7 +37,7 @@ from contain_python.model import (
 )
 from contain_python.names import artifact_name
 from contain_python.recorded import compiled_before, recorded_profile
-from contain_python.report import show_results
+from contain_python.report import show_confinement, show_results
 from contain_python.request import Request
 from contain_python.rules import rules_for, toolchain_has_cet
 from contain_python.stages import (
@@ -350,6 +350,7 @@ def _judge(
         ),
     ) as subject:
         results = verify.judge(subject, rules, console.progress)
+        show_confinement(console, subject.root)
         show_results(console, name, results)
         if name == "runtime" and not is_foreign(recipe):
             budget.refuse_slow_start(recipe.budget, subject.executable)

@@ -1,4 +1,4 @@
-"""Ask the Python under test: run it with a clean environment, a time limit and maybe another user.
+"""Ask the Python under test: run it confined, with a clean environment and a time limit.
 
 Probes (`probes/*.py`) are handed over as text, so that a user who may not enter our own directory
 can run them; they print JSON.
@@ -16,10 +16,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from contain_python.confinement import confined
 from contain_python.errors import CheckError
-
-#: The user "nobody" wherever one exists; no account is needed to run as a number.
-OTHER_USER = 65534
 
 TIMEOUT = 180.0
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -62,18 +60,32 @@ def attempt(  # noqa: PLR0913  each names one property of the command
     *,
     cwd: Path,
     text: str = "",
-    user: int | None = None,
+    needs: Sequence[Path] = (),
+    writable: Path | None = None,
     environment: Mapping[str, str] | None = None,
     timeout: float = TIMEOUT,
 ) -> Outcome:
-    """Run a command to its end, feeding it `text`, and return how it went; nothing is raised."""
-    command = [str(argument) for argument in argv]
-    identity: dict[str, Any] = {}
-    if user is not None:
-        identity = {"user": user, "group": user, "extra_groups": []}
+    """Run a foreign command, confined, to its end; return how it went, nothing is raised.
+
+    It is fed `text`. See `confinement.confined` for what it sees, and may write to.
+    """
+    places = () if writable is None else (writable,)
+    command = confined(argv, cwd=cwd, needs=needs, writable=places)
+    return follow(command, cwd=cwd, text=text, environment=environment, timeout=timeout)
+
+
+def follow(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    text: str = "",
+    environment: Mapping[str, str] | None = None,
+    timeout: float = TIMEOUT,
+) -> Outcome:
+    """Run a command as `attempt` does, but as it is: one that is not foreign."""
     try:
         process = subprocess.Popen(  # noqa: S603  argument lists only, no shell
-            command,
+            argv,
             cwd=cwd,
             env=_environment(environment),
             stdin=subprocess.PIPE,
@@ -83,7 +95,6 @@ def attempt(  # noqa: PLR0913  each names one property of the command
             encoding="utf-8",
             errors="replace",
             start_new_session=True,
-            **identity,
         )
     except OSError as problem:
         return Outcome(status=127, stdout="", stderr=f"cannot start: {problem}")
@@ -138,12 +149,12 @@ def run_probe(  # noqa: PLR0913  each names one property of the command
     *,
     cwd: Path,
     options: Sequence[str] = ISOLATED,
-    user: int | None = None,
+    needs: Sequence[Path] = (),
     timeout: float = TIMEOUT,
 ) -> Outcome:
     """Run a probe with the interpreter; it reads `argument` as JSON from its input."""
     argv: list[str | Path] = [executable, *options, "-c", probe_text(name)]
-    return attempt(argv, cwd=cwd, text=json.dumps(argument), user=user, timeout=timeout)
+    return attempt(argv, cwd=cwd, text=json.dumps(argument), needs=needs, timeout=timeout)
 
 
 def ask(  # noqa: PLR0913  each names one property of the command
@@ -153,10 +164,10 @@ def ask(  # noqa: PLR0913  each names one property of the command
     *,
     cwd: Path,
     options: Sequence[str] = ISOLATED,
-    user: int | None = None,
+    needs: Sequence[Path] = (),
 ) -> Any:  # noqa: ANN401  JSON data has no narrower type
     """Return what a probe answers. Raises CheckError if the interpreter does not do its part."""
-    outcome = run_probe(executable, name, argument, cwd=cwd, options=options, user=user)
+    outcome = run_probe(executable, name, argument, cwd=cwd, options=options, needs=needs)
     return answer(name, outcome, executable)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from contain_python.confinement import told
 from contain_python.console import Console
 from contain_python.errors import CheckError
 from contain_python.files import human_size
@@ -12,6 +13,12 @@ from contain_python.findings import grouped
 from contain_python.model import Artifact, CheckResult, Finding
 from contain_python.regrtest import Verdict
 from contain_python.structure import unstructure
+
+
+def show_confinement(console: Console, *paths: Path) -> None:
+    """Say how programs at some paths could not be confined, if so."""
+    if lacking := told(*paths):
+        console.note(lacking)
 
 
 def show_results(console: Console, subject: str, results: tuple[CheckResult, ...]) -> None:

@@ -216,6 +216,8 @@ def temporary_directory(prefix: str) -> Iterator[Path]:
     # Resolved, as an interpreter too will name its place without symbolic links.
     directory = Path(tempfile.mkdtemp(prefix=prefix)).resolve()
     directory.chmod(0o755)
+    # What is made in it is for every user, too, whatever the caller's own files are to be.
+    mask = os.umask(0o022)
     try:
         problem, remedy = tried(directory)
         if problem:
@@ -227,6 +229,7 @@ def temporary_directory(prefix: str) -> Iterator[Path]:
             )
         yield directory
     finally:
+        os.umask(mask)
         remove_tree(directory)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
 
+from contain_python.confinement import hand_over
 from contain_python.errors import CheckError
 from contain_python.probe import Outcome, ask, attempt
 from contain_python.subject import Subject
@@ -49,12 +50,13 @@ def build_with_setuptools(subject: Subject, work: Path) -> tuple[str, str]:
     project = work / "project"
     project.mkdir()
     (project / f"{NAME}.c").write_text(SOURCE, encoding="utf-8")
+    hand_over(project)
     (project / "setup.py").write_text(_SETUP, encoding="utf-8")
     _copy_distribution(distribution("setuptools"), work / "packages")
     environment = {**build_environment(), "PYTHONPATH": str(work / "packages")}
     command = ["-s", "-B", "setup.py", "-q", "build_ext", "--inplace"]
     argv = [str(subject.executable), *command]
-    built = attempt(argv, cwd=project, environment=environment)
+    built = attempt(argv, cwd=project, writable=project, environment=environment)
     return problem_of(built) or import_problem(subject.executable, project), ""
 
 
@@ -151,7 +153,7 @@ def link_embedding(subject: Subject, flags: list[str], directory: Path) -> str:
     """Link a program that embeds this Python, and no other; return the problem, or ""."""
     (directory / "embeds.c").write_text(_EMBEDDER, encoding="utf-8")
     argv = [compiler(), "embeds.c", "-o", "embeds", *flags, "-Wl,--trace"]
-    linked = attempt(argv, cwd=directory, environment=build_environment())
+    linked = _built(argv, subject, directory)
     taken = [line for line in linked.stdout.splitlines() if "libpython" in Path(line).name]
     others = [line for line in taken if not Path(line).resolve().is_relative_to(subject.root)]
     if linked.succeeded and others:
@@ -173,14 +175,26 @@ def expanded_pkg_config(path: Path) -> dict[str, str]:
 
 def _compile(argv: list[str], subject: Subject, directory: Path) -> str:
     (directory / f"{NAME}.c").write_text(SOURCE, encoding="utf-8")
-    built = attempt(argv, cwd=directory, environment=build_environment())
-    return problem_of(built) or import_problem(subject.executable, directory)
+    return problem_of(_built(argv, subject, directory)) or import_problem(
+        subject.executable, directory
+    )
+
+
+def _built(argv: list[str], subject: Subject, directory: Path) -> Outcome:
+    """Run a compiler by the words of the Python under test, confined as it is."""
+    return attempt(
+        argv,
+        cwd=directory,
+        needs=[subject.root],
+        writable=directory,
+        environment=build_environment(),
+    )
 
 
 def environment_problem(home: Path, base: Path) -> str:
     """Return what is wrong with an environment made from a base prefix, or ""."""
     try:
-        places = ask(home / "bin" / "python", "places", cwd=home)["sys"]
+        places = ask(home / "bin" / "python", "places", cwd=home, needs=[base])["sys"]
     except CheckError as problem:
         return problem.found
     if (places["prefix"], places["base_prefix"]) != (str(home), str(base)):

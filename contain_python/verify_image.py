@@ -32,7 +32,7 @@ from contain_python.findings import Maker
 from contain_python.identity import read_identity
 from contain_python.image_files import ImageFile
 from contain_python.model import CheckResult, Finding, Progress
-from contain_python.probe import Outcome, answer, attempt, probe_text
+from contain_python.probe import Outcome, answer, follow, probe_text
 from contain_python.report import show_results
 from contain_python.rules import Rules
 from contain_python.structure import one_of
@@ -85,7 +85,7 @@ class Image:
         text = json.dumps(argument)
         outcome = None
         try:
-            outcome = attempt(argv, cwd=Path("/"), text=text, environment=environment())
+            outcome = follow(argv, cwd=Path("/"), text=text, environment=environment())
             return outcome
         finally:
             # Ending the client, at a time limit or an interrupt, ends no container.

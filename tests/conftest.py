@@ -43,6 +43,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Files:
     return Files(config, log)
 
 
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Path:
+    """Return pytest's directory, open to the user as whom what is judged is started."""
+    tmp_path.chmod(0o755)
+    return tmp_path
+
+
 def pytest_report_header() -> str:
     """Tell how much disk there is: images take gigabytes."""
     return _free()

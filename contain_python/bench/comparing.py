@@ -28,7 +28,9 @@ from contain_python.model import Progress
 from contain_python.pipeline import bring_source
 from contain_python.recipe import read_recipe
 from contain_python.releases import read_lock
+from contain_python.report import show_confinement
 from contain_python.request import Request
+from contain_python.spawning import needs_of
 from contain_python.structure import structure, suggestion, unstructure
 from contain_python.surroundings import temporary_directory
 from contain_python.trees import whole_directory
@@ -83,7 +85,8 @@ def bench(wanted: Wanted, options: commands.Options, console: Console) -> None:
     words = _words(wanted, options)
     output.mkdir(parents=True, exist_ok=True)
     (output / _LOG).unlink(missing_ok=True)
-    found = tuple(_resolved(word, options, console) for word in words)
+    found = _alike([_resolved(word, options, console) for word in words])
+    show_confinement(console, *found[0].needs)
     reference, names = found[1].name, [one.name for one in found]
     told = tuple(contenders.facts(one) for one in found)
     things: tuple[Start | Program, ...] = (*startup.starts(wanted.imports.split()), *selected)
@@ -150,6 +153,12 @@ def _words(wanted: Wanted, options: commands.Options) -> tuple[str, ...]:
             remedy="name them: NAME=PATH",
         )
     return words
+
+
+def _alike(found: Sequence[Contender]) -> tuple[Contender, ...]:
+    """Return contenders that are confined alike: each sees what any of them needs."""
+    needs = tuple(dict.fromkeys(path for one in found for path in needs_of(one.executable)))
+    return tuple(replace(one, needs=needs) for one in found)
 
 
 def _choice_options(word: str, options: commands.Options) -> commands.Options:

@@ -8,9 +8,12 @@ from pathlib import Path
 
 from contain_python import process
 from contain_python.bench.model import Contender, Facts, Size
+from contain_python.confinement import MEASURED, confined
 from contain_python.elf import read_elf
 from contain_python.errors import ContainError, UsageError
 from contain_python.files import sorted_files
+
+_ROOT = Path("/")
 
 _FACTS = """
 import json, os, platform, sys, sysconfig
@@ -68,8 +71,14 @@ def facts(contender: Contender) -> Facts:
     try:
         told = json.loads(
             process.output(
-                # -B: who is measured is left as it is.
-                [contender.executable, "-B", "-c", _FACTS],
+                confined(
+                    # -B: who is measured is left as it is.
+                    [contender.executable, "-B", "-c", _FACTS],
+                    cwd=_ROOT,
+                    needs=contender.needs,
+                    limits=MEASURED,
+                ),
+                cwd=_ROOT,
                 environment=dict(contender.environment),
             )
         )
@@ -78,6 +87,8 @@ def facts(contender: Contender) -> Facts:
         raise UsageError(
             f"{contender.executable} is no Python that runs",
             found=problem.found if isinstance(problem, ContainError) else str(problem),
+            remedy="run it by hand; it was started confined, and sees of homes and temporary"
+            " directories only what its links and its script name (docs/trust.md)",
         ) from problem
     shared = libpython_of(executable, told["shared"])
     packages = {"site-packages", "dist-packages"}

@@ -11,11 +11,15 @@ Kind = Literal["program", "start-up", "import"]
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """An interpreter under its name; `environment` is what it is started with in addition."""
+    """An interpreter under its name; `environment` is what it is started with in addition.
+
+    `needs` is what it sees of homes and temporary directories, the same for all that are compared.
+    """
 
     name: str
     executable: Path
     environment: tuple[tuple[str, str], ...] = ()
+    needs: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

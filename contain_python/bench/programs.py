@@ -11,7 +11,8 @@ import os
 import shutil
 import sys
 import tomllib
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from packaging.specifiers import SpecifierSet
 
 from contain_python import process
 from contain_python.bench.model import Contender, Kind
+from contain_python.confinement import MEASURED, confined, hand_over
 from contain_python.errors import CheckError, ContainError, UsageError, without_package
+from contain_python.files import remove_tree
 from contain_python.process import Line
 from contain_python.wheels import pip
 
@@ -129,7 +132,7 @@ def prepare(
         environment=_UNTOUCHED,
         on_line=on_line,
     )
-    inside = Contender(name=contender.name, executable=python, environment=contender.environment)
+    inside = replace(contender, executable=python)
     install = _Installer(python, log, on_line)
     problem = install(f"pyperf=={metadata.version('pyperf')}")
     if problem:
@@ -199,17 +202,25 @@ def measure(program: Program, contender: Contender, place: Path, log: Path) -> d
     """
     import pyperf  # noqa: PLC0415  it is there only with the extra "bench"
 
-    output = place / "measured.json"
-    output.unlink(missing_ok=True)
+    needs = (*contender.needs, contender.executable)
+    work = _workplace(place, program, needs)
+    output = work / "measured.json"
     loops = program.loops.get(program.name, _NO_LOOPS)
     words = ["--processes=1", "--values=3", "--warmups=1", "--quiet", "--output", str(output)]
     if loops:
         words.append(f"--loops={loops}")
     inherited = ["PATH", "HOME", *_UNTOUCHED, *(name for name, _ in contender.environment)]
     words.append(f"--inherit-environ={','.join(inherited)}")
+    script = work / "program" / program.script.name
     process.run(
-        [contender.executable, "-u", program.script, *program.options, *words],
-        cwd=place,
+        confined(
+            [contender.executable, "-u", script, *program.options, *words],
+            cwd=work,
+            needs=needs,
+            writable=[work],
+            limits=MEASURED,
+        ),
+        cwd=work,
         log=log,
         environment={
             "PYPERFORMANCE_RUNID": "contain-python",
@@ -224,3 +235,16 @@ def measure(program: Program, contender: Contender, place: Path, log: Path) -> d
         f"{benchmark.get_name()}": [run for run in benchmark.get_runs() if run.values]
         for benchmark in suite.get_benchmarks()
     }
+
+
+def _workplace(place: Path, program: Program, needs: Sequence[Path]) -> Path:
+    """Return a directory with a copy of a program, in which whoever is measured may write.
+
+    Where the program itself lies may be closed to others.
+    """
+    work = place / "work"
+    remove_tree(work)
+    work.mkdir(mode=0o755)
+    shutil.copytree(program.script.parent, work / "program")
+    hand_over(work, *needs)
+    return work

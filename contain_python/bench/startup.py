@@ -32,15 +32,12 @@ class Start:
         environment = {**_ENVIRONMENT, **dict(contender.environment)}
         # -I hears no variable, and would leave byte-code behind for those that come after.
         options = ("-B", *self.options)
-        python, arguments = contender.executable, (*options, "-c", self.code)
-        memory = peak_memory(python, options, self.code, environment)
+        python = contender.executable
+        memory = peak_memory(python, options, self.code, environment, contender.needs)
+        argv = [str(python), *options, "-c", self.code]
+        (found,) = seconds([argv], STARTS, environment, contender.needs)
         metadata = {"name": self.name, "mem_max_rss": memory, "unit": "second"}
-        runs = [
-            pyperf.Run(
-                [seconds(python, arguments, environment)], metadata=metadata, collect_metadata=False
-            )
-            for _ in range(STARTS)
-        ]
+        runs = [pyperf.Run([spent], metadata=metadata, collect_metadata=False) for spent in found]
         return {self.name: runs}
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from contain_python import trials
-from contain_python.files import remove_tree
+from contain_python.confinement import hand_over
 from contain_python.findings import Maker
 from contain_python.model import CheckResult, Finding
+from contain_python.moving import workplace
 from contain_python.probe import attempt
 from contain_python.rules import Rules
 from contain_python.subject import Subject
@@ -30,7 +29,7 @@ class _Log:
 def check(subject: Subject, rules: Rules) -> CheckResult:
     """Make environments and extensions in a directory beside the prefix."""
     log = _Log()
-    with _workplace(subject) as work:
+    with workplace(subject, "contain-environments") as work:
         if _ships_pip(subject) or rules.pip_promised:
             _with_pip(subject, work, log)
         else:
@@ -42,17 +41,6 @@ def check(subject: Subject, rules: Rules) -> CheckResult:
         examined="tried: " + ", ".join(log.tried),
         findings=tuple(log.findings),
     )
-
-
-@contextmanager
-def _workplace(subject: Subject) -> Iterator[Path]:
-    # A fixed name: findings quote it, and the manifest holds them.
-    directory = subject.root.parent / "contain-environments"
-    directory.mkdir(mode=0o755)
-    try:
-        yield directory
-    finally:
-        remove_tree(directory)
 
 
 def _ships_pip(subject: Subject) -> bool:
@@ -82,7 +70,7 @@ def _with_pip(subject: Subject, work: Path, log: _Log) -> None:
 def _made(subject: Subject, home: Path, options: list[str], log: _Log) -> bool:
     """Make an environment and judge it; return whether it is good."""
     argv: list[str | Path] = [subject.executable, "-I", "-B", "-m", "venv", *options, home]
-    made = attempt(argv, cwd=subject.root.parent)
+    made = attempt(argv, cwd=subject.root.parent, writable=home.parent)
     problem = trials.problem_of(made) or trials.environment_problem(home, subject.root)
     if problem:
         log.findings.append(
@@ -101,7 +89,8 @@ def _without_pip(subject: Subject, work: Path, log: _Log) -> None:
     home = work / "without-pip"
     if _made(subject, home, ["--without-pip"], log):
         _survives_the_move(subject, home, log)
-    plain = attempt([subject.executable, "-I", "-B", "-m", "venv", work / "plain"], cwd=work)
+    argv: list[str | Path] = [subject.executable, "-I", "-B", "-m", "venv", work / "plain"]
+    plain = attempt(argv, cwd=work, writable=work)
     if not plain.succeeded:
         log.findings.append(
             _make.note(
@@ -150,7 +139,7 @@ def _local_wheel(home: Path, work: Path, log: _Log) -> None:
     wheel = write_wheel(work)
     command = ["install", "--no-index", "--no-deps", "-q", str(wheel)]
     argv = [str(home / "bin" / "pip"), *command]
-    problem = trials.problem_of(attempt(argv, cwd=work))
+    problem = trials.problem_of(attempt(argv, cwd=work, writable=work))
     if not problem:
         run = attempt([home / "bin" / COMMAND], cwd=work)
         problem = trials.problem_of(run)
@@ -182,6 +171,7 @@ def _extensions(subject: Subject, rules: Rules, work: Path, log: _Log) -> None:
         log.tried.append(f"a C extension by {way}")
         directory = work / way
         directory.mkdir()
+        hand_over(directory)
         problem = build(subject, directory)
         if problem:
             log.findings.append(
@@ -201,6 +191,7 @@ def _embedding(subject: Subject, work: Path, log: _Log) -> None:
         log.tried.append(f"embedding by {where}")
         directory = work / f"embedding-{number}"
         directory.mkdir()
+        hand_over(directory)
         problem = trials.link_embedding(subject, flags, directory)
         if problem:
             log.findings.append(

@@ -6,16 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from contain_python import moved_files, moved_starts, trials
+from contain_python.confinement import other_user
 from contain_python.errors import CheckError
 from contain_python.findings import listed
 from contain_python.model import CheckResult, Finding
-from contain_python.moving import moved_to, other_user, read_only, workplace
+from contain_python.moving import moved_to, read_only, workplace
 from contain_python.probe import ask, attempt
 from contain_python.rules import Rules
 from contain_python.stale import NOWHERE, Stale, make, mentions
 from contain_python.subject import Subject
 
 MOVED = "moved/elsewhere"
+WORK = "contain-work"
 DIFFICULT = "mövéd ☃ place/my python"
 
 #: Imported at each place: pure modules, and extensions that link other libraries.
@@ -30,17 +32,17 @@ def check(subject: Subject, rules: Rules) -> CheckResult:
     findings: list[Finding] = []
     stale = Stale(old=subject.root, configured=subject.configured_prefix)
     user, hindrance = other_user(subject.root)
-    with moved_to(subject, MOVED) as moved, read_only(moved.root), workplace(moved) as work:
+    with moved_to(subject, MOVED) as moved, read_only(moved.root), workplace(moved, WORK) as work:
         findings += _who(user, hindrance)
         findings += _unsearchable(stale)
-        findings += _interpreter(moved, stale, work, user)
-        findings += moved_starts.starts(moved, work, user)
-        findings += moved_files.config_script(moved, stale, work, user)
-        findings += moved_files.scripts(moved, stale, work, user)
+        findings += _interpreter(moved, stale, work)
+        findings += moved_starts.starts(moved, work)
+        findings += moved_files.config_script(moved, stale, work)
+        findings += moved_files.scripts(moved, stale, work)
         findings += moved_files.pkg_config(moved, stale)
         findings += moved_files.build_details(moved, stale)
-    with moved_to(subject, DIFFICULT) as moved, workplace(moved) as work:
-        findings += _interpreter(moved, stale, work, None)
+    with moved_to(subject, DIFFICULT) as moved, workplace(moved, WORK) as work:
+        findings += _interpreter(moved, stale, work)
         findings += moved_files.includes_with_spaces(moved, work)
         findings += _environment(moved, work)
         findings += _extension(moved, rules, work)
@@ -80,9 +82,9 @@ def _unsearchable(stale: Stale) -> Iterator[Finding]:
         )
 
 
-def _interpreter(moved: Subject, stale: Stale, work: Path, user: int | None) -> Iterator[Finding]:
+def _interpreter(moved: Subject, stale: Stale, work: Path) -> Iterator[Finding]:
     try:
-        answer = ask(moved.executable, "places", _present(moved), cwd=work, user=user)
+        answer = ask(moved.executable, "places", _present(moved), cwd=work)
     except CheckError as problem:
         yield make.error(
             moved.relative(moved.executable),
@@ -141,7 +143,9 @@ def _tools(variables: dict[str, str]) -> Iterator[Finding]:
 
 def _environment(moved: Subject, work: Path) -> Iterator[Finding]:
     home = work / "an environment"
-    made = attempt([moved.executable, "-I", "-B", "-m", "venv", "--without-pip", home], cwd=work)
+    argv: list[str | Path] = [moved.executable, "-I", "-B", "-m", "venv"]
+    argv += ["--without-pip", home]
+    made = attempt(argv, cwd=work, writable=work)
     problem = trials.problem_of(made) or trials.environment_problem(home, moved.root)
     if problem:
         yield make.error(

@@ -12,6 +12,7 @@ from contain_python.errors import UsageError
 from contain_python.files import human_size, write_whole
 from contain_python.findings import grouped
 from contain_python.page.gathering import Told, gather
+from contain_python.report import show_confinement
 
 
 def write_report(  # noqa: PLR0913, PLR0917  what the command line names
@@ -23,6 +24,7 @@ def write_report(  # noqa: PLR0913, PLR0917  what the command line names
     one = describe(Path(artifact))
     former = describe(Path(previous)) if previous else None
     with console.stage("report", 1, 1):
+        show_confinement(console)
         told = gather(
             one, Path(bench) if bench else None, former, Path(workspace), console.progress
         )

@@ -8,7 +8,9 @@ from importlib import resources
 from pathlib import Path
 
 from contain_python import process
+from contain_python.confinement import confined, hand_over
 from contain_python.errors import CheckError
+from contain_python.spawning import needs_of
 
 Surface = dict[str, dict[str, str]]
 
@@ -24,12 +26,21 @@ class Drift:
 
 def read_surface(executable: Path, work: Path) -> Surface:
     """Return the public names of an interpreter's standard library. Raises CheckError."""
-    probe = work / "surface.py"
+    # Some modules write when they are imported: they stand in a directory of their own.
+    place = work / "surface"
+    place.mkdir(exist_ok=True)
+    hand_over(place, executable)
+    probe = place / "surface.py"
     probe.write_text(
         resources.files("contain_python").joinpath("probes/surface.py").read_text("utf-8"), "utf-8"
     )
-    # Some modules write when they are imported: they stand in a directory of their own.
-    told = process.output([executable, "-I", "-B", probe], cwd=work, error=CheckError)
+    argv = confined(
+        [executable, "-I", "-B", probe],
+        cwd=place,
+        needs=needs_of(executable),
+        writable=[place],
+    )
+    told = process.output(argv, cwd=place, error=CheckError)
     try:
         found: Surface = json.loads(told.splitlines()[-1])
     except (ValueError, IndexError) as problem:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from contain_python.locking.lock import lock
 from contain_python.recipe import read_recipe
 from contain_python.releases import read_lock
 from contain_python.request import Request
+from contain_python.surroundings import temporary_directory
 from contain_python.updating.change_note import Before, Changes, note_text
 from contain_python.updating.news import Mended, security
 from contain_python.updating.shipped import artifacts_in
@@ -50,8 +50,7 @@ def upgrade(wanted: Wanted, options: commands.Options, console: Console, now: dt
     """
     series = _series(options)
     locked = _locked(options, series)
-    with tempfile.TemporaryDirectory(prefix="contain-upgrade-") as folder:
-        place = Path(folder)
+    with temporary_directory("contain-upgrade-") as place:
         with _lock_as_it_was(Path(options.recipe).resolve().parent / "releases.lock") as keep:
             console.say(f"[lock] what is newest of {series}")
             lock(_to_lock(wanted, options, series), console, now)

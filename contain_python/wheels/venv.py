@@ -30,7 +30,7 @@ from contain_python.files import (
 from contain_python.findings import Maker, counted
 from contain_python.ledger import Ledger, by_rule
 from contain_python.model import CheckResult, Progress
-from contain_python.probe import ask
+from contain_python.probe import answer, follow, probe_text
 from contain_python.recipe import Recipe, find_recipe, read_recipe
 from contain_python.records import render_record, with_byte_code
 from contain_python.report import show_results
@@ -273,8 +273,11 @@ def _update_records(job: _Job) -> None:
 def _verified(job: _Job) -> tuple[tuple[RuntimePackage, ...], tuple[CheckResult, ...]]:
     """Return the packages that the extension modules need at run time, and what was checked."""
     packages, unknown = packages_of_tree(job.root, job.recipe.compiler.cc)
-    answer = ask(job.root / "bin" / "python", "environment", cwd=Path("/"), options=("-I", "-B"))
-    whole = installed.judged(answer)
+    python = job.root / "bin" / "python"
+    argv = [str(python), "-I", "-B", "-c", probe_text("environment")]
+    # Not foreign: what it has installed was chosen, and is run by the user who chose it.
+    outcome = follow(argv, cwd=Path("/"), text="null")
+    whole = installed.judged(answer("environment", outcome, python))
     if whole is None:
         raise CheckError(f"{job.root} is no virtual environment")
     return packages, (whole, _libraries(packages, unknown), _places(job))

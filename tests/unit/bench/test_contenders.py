@@ -12,6 +12,7 @@ from values import write
 from contain_python.bench.contenders import facts, find, libpython_of
 from contain_python.bench.model import Contender
 from contain_python.errors import UsageError
+from contain_python.spawning import needs_of
 from contain_python.subject import Subject
 
 
@@ -48,7 +49,8 @@ def test_what_is_not_there_is_refused(word: str, told: str) -> None:
 
 def test_facts_of_a_real_one() -> None:
     """Version, compiler and sizes are the interpreter's own."""
-    found = facts(Contender(name="own", executable=Path(sys.executable)))
+    own = Path(sys.executable)
+    found = facts(Contender(name="own", executable=own, needs=needs_of(own)))
     assert found.version == ".".join(map(str, sys.version_info[:3]))
     assert found.size.executable > 10_000
     assert found.size.library > found.size.byte_code

@@ -13,8 +13,9 @@ from contain_python.bench import programs, running
 from contain_python.bench.model import Contender
 from contain_python.bench.programs import Program, select
 from contain_python.errors import ToolchainError, UsageError
+from contain_python.spawning import needs_of
 
-OWN = Contender(name="own", executable=Path(sys.executable))
+OWN = Contender(name="own", executable=Path(sys.executable), needs=needs_of(Path(sys.executable)))
 
 
 def test_names_and_groups_are_pyperformances() -> None:
@@ -49,7 +50,7 @@ def test_without_pyperf_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> 
 def a_program(folder: Path, body: str) -> Program:
     return Program(
         name="own",
-        script=write(folder / "run_benchmark.py", body),
+        script=write(folder / "program/run_benchmark.py", body),
         options=(),
         requirements=None,
         python=SpecifierSet(),
@@ -74,7 +75,7 @@ def test_a_program_has_what_upstream_gives_it(tmp_path: Path, python: str, *, ha
     """Setuptools, for packages that import distutils, and the package beside its script."""
     found = f"(find_spec('beside_a_program') is not None) == {has_it}"
     body = f"import setuptools\nfrom importlib.util import find_spec\nassert {found}\n{ONE}"
-    program = a_program(tmp_path / "program", body)
+    program = a_program(tmp_path, body)
     write(tmp_path / "program/vendor/pyproject.toml", BESIDE.replace(">=3.9", python))
     write(tmp_path / "program/vendor/beside_a_program.py", "")
     here = tmp_path / "here"

@@ -16,6 +16,7 @@ from contain_python.bench.programs import Program
 from contain_python.bench.startup import STARTS, Start, starts
 from contain_python.errors import CheckError
 from contain_python.model import Progress
+from contain_python.spawning import needs_of
 from contain_python.subject import Subject
 
 PASS = Start(name="-c pass", kind="start-up", options=(), code="pass")
@@ -25,8 +26,8 @@ def a_pair(folder: Path) -> tuple[Contender, Contender]:
     """Return this Python, and the same with a pause before it."""
     slow = write(folder / "slow", f'#!/bin/sh\nsleep 0.2\nexec {sys.executable} "$@"\n', mode=0o755)
     return (
-        Contender(name="plain", executable=Path(sys.executable)),
-        Contender(name="slow", executable=slow),
+        Contender(name="plain", executable=Path(sys.executable), needs=needs_of(slow)),
+        Contender(name="slow", executable=slow, needs=needs_of(slow)),
     )
 
 
@@ -138,12 +139,8 @@ def test_what_was_refused_is_not_measured(tmp_path: Path) -> None:
 
 FLAKY = """
 import pathlib, pyperf, sys
-marks = pathlib.Path(__file__).parent
-count = len(list(marks.glob("mark*")))
-if "--worker" not in sys.argv:
-    (marks / f"mark{count}").touch()
-    if count >= 3:
-        sys.exit("it is worn out")
+if (pathlib.Path(__file__).parent / "worn").exists():
+    sys.exit("it is worn out")
 runner = pyperf.Runner()
 runner.bench_func("one", sum, range(100))
 """
@@ -151,20 +148,24 @@ runner.bench_func("one", sum, range(100))
 
 def test_what_fails_later_counts_nowhere(tmp_path: Path) -> None:
     """A program that fails in the second round on one interpreter is in no row and no mean."""
-    pair = [Contender(name=name, executable=Path(sys.executable)) for name in ("a", "b")]
+    own = Path(sys.executable)
+    pair = [Contender(name=name, executable=own, needs=needs_of(own)) for name in ("a", "b")]
+    folder = tmp_path / "program"
     program = Program(
         name="flaky",
-        script=write(tmp_path / "run_benchmark.py", FLAKY),
+        script=write(folder / "run_benchmark.py", FLAKY),
         options=(),
         requirements=None,
         python=SpecifierSet(),
     )
     inside = {one.name: one for one in pair}
-    measured = running.measure(
-        pair, inside, [program], {}, 3, tmp_path, tmp_path / "log", lambda _: None
-    )
-    assert measured.failed == {"flaky": "a: it is worn out"}
-    assert measured.runs["one"]["a"]
+
+    def wear_out(progress: Progress) -> None:
+        if progress.doing.startswith("round 2"):
+            write(folder / "worn", "")
+
+    measured = running.measure(pair, inside, [program], {}, 3, tmp_path, tmp_path / "log", wear_out)
+    # The other one begins each time.
+    assert measured.failed == {"flaky": "b: it is worn out"}
+    assert [len(measured.runs["one"][name]) for name in ("a", "b")] == [1, 1]
     assert running.rows(measured, "a", ["a", "b"]) == ()
-    # Nobody runs it any more.
-    assert len(list(tmp_path.glob("mark*"))) == 4

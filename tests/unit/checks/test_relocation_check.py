@@ -15,7 +15,6 @@ from contain_python import moved_files
 from contain_python.checks import relocation
 from contain_python.checks.relocation import DIFFICULT, check
 from contain_python.model import CheckResult
-from contain_python.moving import other_user
 from contain_python.rules import Rules
 from contain_python.stale import Stale
 from contain_python.subject import Subject
@@ -179,15 +178,3 @@ def test_stale_paths(text: str, path: str) -> None:
     """A stale path is seen within other words, but not as part of a longer name."""
     stale = Stale(old=Path("/old/place"), configured=CONFIGURED)
     assert stale.named_in(text, Path("/old/place/new")) == path
-
-
-def test_other_user_needs_open_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where another user cannot reach the prefix, or we are not root, the check says why."""
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o700)
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    user, hindrance = other_user(closed / "python")
-    assert user is None
-    assert str(closed) in hindrance
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert other_user(closed) == (None, "only root may run programs as another user")
