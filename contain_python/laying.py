@@ -170,22 +170,24 @@ def _swap(aside: Path, target: Path) -> None:
     except OSError as problem:
         if not trees.cannot_move(problem):
             raise
-        # What an image's lower layers hold keeps its name.
+        # What an image's lower layers hold keeps its name, and so does what others have there.
+        for name in carried:
+            (aside / name).unlink()
         aside.rename(target / infill.STAGE)
-        _fill(target, known | dict.fromkeys(carried, ""), carried)
+        _fill(target, known)
 
 
 def _known(target: Path) -> dict[str, str]:
     return deployed.known_in(target) if deployed.is_ours(target) else {}
 
 
-def _fill(target: Path, known: Mapping[str, str], carried: tuple[str, ...] = ()) -> None:
+def _fill(target: Path, known: Mapping[str, str]) -> None:
     """Move the stage, which is on the disk, into a directory, in the place of an older one."""
     ours = {*known, *deployed.records(target)}
     stage = target / infill.STAGE
     new = {path.relative_to(stage).as_posix() for path in sorted_entries(stage)}
     _refuse_others(target, stage, ours)
-    infill.fill(target, sorted(ours - new - set(carried)))
+    infill.fill(target, sorted(ours - new))
 
 
 def _refuse_others(target: Path, stage: Path, ours: set[str]) -> None:
@@ -285,11 +287,12 @@ def _wanted(one: Tarball, first: Tarball) -> Callable[[str], bool]:
 
 def _merge(tree: Path, target: Path) -> None:
     """Move a tree's entries into another one. Raises CheckError for a file that differs there."""
-    folders = [tree]
+    # Before anything is moved out of them.
+    times = {tree: tree.stat().st_mtime_ns}
     for source in list(sorted_entries(tree)):
         there = target / source.relative_to(tree)
         if source.is_dir() and not source.is_symlink():
-            folders.append(source)
+            times[source] = source.stat().st_mtime_ns
             if not there.is_dir():
                 there.mkdir()
                 there.chmod(source.stat().st_mode & 0o7777)
@@ -301,8 +304,7 @@ def _merge(tree: Path, target: Path) -> None:
                 expected="names that carry the version, where contents differ",
                 remedy="remove it from one of them with a [[prune]] rule",
             )
-    for folder in reversed(folders):
-        time = folder.stat().st_mtime_ns
+    for folder, time in reversed(times.items()):
         os.utime(target / folder.relative_to(tree), ns=(time, time))
 
 
