@@ -236,8 +236,9 @@ invoke deploy dist/NAME-builder.tar.zst            to its prefix on this machine
 invoke deploy dist/NAME-runtime.tar.zst --root DIR
 invoke deploy dist/python-3.13.…-runtime.tar.zst --also "$(echo dist/*-runtime.tar.zst)"
 
-The tarball is compared with SHA256SUMS first. A flavour replaces its prefix by one rename. Of other
-versions beside it only what carries their version is taken, such as bin/python3.11; the first
+The tarball is compared with SHA256SUMS and with its manifest first. A flavour takes the old one's
+place in one step; what others installed there stays, or is named and refused (docs/tasks.md). Of
+other versions beside it only what carries their version is taken, such as bin/python3.11; the first
 tarball decides what python3 is.""",
     "runtime-packages": """
 

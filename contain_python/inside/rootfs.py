@@ -203,6 +203,8 @@ def md5sums(package: str) -> list[str]:
 def main() -> None:
     """Assemble it, and tell what is in it."""
     packages, top = Path(sys.argv[1]), Path(sys.argv[2])
+    # Whoever runs in the image reads it, whatever umask builds it.
+    os.umask(0o022)
     root = Root(top)
     for package in installed(packages.read_text(encoding="utf-8")):
         print(f"{package}: {root.add(package)} files", flush=True)
