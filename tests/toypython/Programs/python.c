@@ -39,6 +39,15 @@ static int finds_me(const char *name)
     return 0;
 }
 
+/* Whether a file is of a virtual environment, which must go on being called by its own name. */
+static int is_in_environment(const char *name)
+{
+    char path[LENGTH];
+    const char *end = strrchr(name, '/');
+    snprintf(path, sizeof path, "%.*s/../pyvenv.cfg", end ? (int)(end - name) : 1, end ? name : ".");
+    return access(path, F_OK) == 0;
+}
+
 /* As with CPython's own training task, no two trainings count the same. */
 static void train(void)
 {
@@ -59,8 +68,9 @@ int main(int count, char **given)
     if (count < 1 || count + 3 > WORDS)
         return 126;
     strcpy(name, given[0]);
-    /* As the project's patch to getpath has it: a name may be anything (exec -a). */
-    if (!finds_me(name)) {
+    /* As the project's patch to getpath has it: a name may be anything (exec -a), and a link to
+       here, or a relative directory of PATH, is no place to find the library from. */
+    if (!finds_me(name) || !is_in_environment(name)) {
         ssize_t length = readlink("/proc/self/exe", name, sizeof name - 1);
         name[length < 0 ? 0 : length] = 0;
     }
