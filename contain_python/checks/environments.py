@@ -92,10 +92,11 @@ def _without_pip(subject: Subject, work: Path, log: _Log) -> None:
     argv: list[str | Path] = [subject.executable, "-I", "-B", "-m", "venv", work / "plain"]
     plain = attempt(argv, cwd=work, writable=work)
     if not plain.succeeded:
+        left = ", and leaves half an environment" if (work / "plain").exists() else ""
         log.findings.append(
             _make.note(
                 "venv",
-                f"without --without-pip it fails, saying: {plain.reason}",
+                f"without --without-pip it fails{left}, saying: {plain.reason}",
                 why="this Python has no ensurepip to install pip from",
                 remedy="pass --without-pip",
             )

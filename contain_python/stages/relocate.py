@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from contain_python.errors import CompileError
 from contain_python.files import copy_tree, sorted_files, write_whole
 from contain_python.ledger import Ledger
 from contain_python.model import Prefix
@@ -49,6 +50,24 @@ esac"""
 #: Where python3-config answers for programs that embed Python.
 _EMBEDDING = '    LIBS="$LIBS_EMBED"\n'
 _NO_LIBPYTHON = "this Python has no libpython to embed (libpython = both builds one)"
+
+#: What `venv` does first, in every series from 3.11 to 3.15.
+_VENV = """\
+        env_dir = os.path.abspath(env_dir)
+        context = self.ensure_directories(env_dir)
+"""
+_VENV_ASKS = """\
+        env_dir = os.path.abspath(env_dir)
+        if self.with_pip:
+            from importlib.util import find_spec
+            if find_spec('ensurepip') is None:
+                raise ModuleNotFoundError(
+                    'this Python has no ensurepip to install pip from: make'
+                    ' the environment with --without-pip (with_pip=False),'
+                    ' or with a Python that has it, such as the builder',
+                    name='ensurepip')
+        context = self.ensure_directories(env_dir)
+"""
 
 #: Other tools read this file without importing it: PyO3 feeds its text to a Python, for which
 #: it is "<stdin>"; crossenv loads the byte-code from __pycache__ too, compares both, and writes all
@@ -103,6 +122,7 @@ class _Rewriter:
             self._withdraw("lib/pkgconfig/python*-embed.pc")
         self._each((self.root / "lib/pkgconfig").glob("*.pc"), "pkg-config", self._pkg_config)
         self._each(self.root.glob(f"bin/{self.python}-config"), "config", self._config)
+        self._each(library.glob("venv/__init__.py"), "venv", asking_for_ensurepip)
         for path in sorted(library.glob("_sysconfig_vars_*.json")):
             self.ledger.remove(
                 self.root,
@@ -193,6 +213,7 @@ _WHY = {
     "build-details": "paths are relative to the file (PEP 739)",
     "pkg-config": "the prefix is derived from ${pcfiledir}",
     "config": "the prefix is derived from the script's own place, through links",
+    "venv": "where ensurepip was removed, it says so before it makes anything",
     "shebang": "the interpreter is found beside the script, through links",
 }
 
@@ -206,6 +227,22 @@ def shebang_of(prefix: str) -> re.Pattern[bytes]:
     direct = rb"#![^\s\"]*" + python + rb"(?: [^\n]*)?\n"
     through_shell = rb"#!/bin/sh\n'''exec' [^\n]*" + python + rb"[\" ][^\n]*\n' '''\n"
     return re.compile(direct + rb"|" + through_shell)
+
+
+def asking_for_ensurepip(text: str) -> str:
+    """Return the module `venv`, which looks for ensurepip first. Raises CompileError.
+
+    Upstream's makes the environment, runs ensurepip in it, and leaves what it has made when that
+    fails with no more than its exit status.
+    """
+    if text.count(_VENV) != 1:
+        raise CompileError(
+            "venv/__init__.py cannot be told to look for ensurepip first",
+            expected=f"these lines, once:\n{_VENV.rstrip()}",
+            found=f"{text.count(_VENV)} times",
+            remedy="this release has another venv: see asking_for_ensurepip in stages/relocate.py",
+        )
+    return text.replace(_VENV, _VENV_ASKS)
 
 
 def load_sysconfigdata(text: str) -> dict[str, str | int]:

@@ -10,20 +10,25 @@ import shutil
 import stat
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pythons import replace_text
 from values import a_prefix, a_workspace, write
 
+from contain_python.errors import CompileError
 from contain_python.model import Prefix
 from contain_python.stages.relocate import (
+    asking_for_ensurepip,
     load_sysconfigdata,
     portable,
     relocate,
     render_sysconfigdata,
     split_at_prefix,
 )
+from contain_python.subject import Subject
 
 SERIES = f"{sys.version_info[0]}.{sys.version_info[1]}"
 PREFIX = "/opt/myorg/python"
@@ -440,3 +445,39 @@ def test_library_that_is_there_is_promised(tmp_path: Path) -> None:
     relocated, _ = relocate(workspace, installed)
     assert len(list((relocated.root / "lib/pkgconfig").glob("*embed*"))) == 2
     assert said(relocated.root / f"bin/python{SERIES}-config", "--embed") == f"-lpython{SERIES}"
+
+
+# --- venv ---------------------------------------------------------------------------------------
+
+WITHOUT_PIP = "this Python has no ensurepip to install pip from: make the environment with"
+
+
+def test_venv_without_ensurepip_makes_nothing(python: Subject, tmp_path: Path) -> None:
+    """It says in one sentence what is missing and what to type, and leaves nothing behind."""
+    module = python.stdlib / "venv/__init__.py"
+    replace_text(module, asking_for_ensurepip(module.read_text(encoding="utf-8")))
+    shutil.rmtree(python.stdlib / "ensurepip")
+    plain: list[str | Path] = [python.executable, "-I", "-B", "-m", "venv"]
+    home = tmp_path / "home"
+    done = subprocess.run([*plain, home], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: {WITHOUT_PIP} --without-pip")
+    assert done.stderr.count("\n") == 1
+    assert not home.exists()
+    said(*plain, "--without-pip", home)
+    assert said(home / "bin/python", "-c", "import sys; print(sys.prefix)") == str(home)
+
+
+def test_venv_of_an_installed_tree_is_changed(tmp_path: Path) -> None:
+    """The rule is applied to what is installed, and told; another text ends the build."""
+    workspace = a_workspace(tmp_path)
+    prefix = an_install(workspace.place("install"))
+    source = Path(sysconfig.get_path("stdlib"), "venv/__init__.py").read_text(encoding="utf-8")
+    write(prefix.root / STDLIB / "venv/__init__.py", source)
+    relocated, ledger = relocate(workspace, prefix)
+    assert "find_spec" in (relocated.root / STDLIB / "venv/__init__.py").read_text()
+    assert (f"{STDLIB}/venv/__init__.py", "venv") in {
+        (change.path, change.rule) for change in ledger.changes
+    }
+    with pytest.raises(CompileError, match="cannot be told to look for ensurepip first"):
+        asking_for_ensurepip(source.replace("env_dir =", "directory ="))
