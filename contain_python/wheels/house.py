@@ -105,8 +105,11 @@ class _Job:
         return next((wheel.build for wheel in wheels if wheel.source == pin), None)
 
 
-def build_wheels(options: WheelOptions, console: Console) -> Wheelhouse:
-    """Build a wheelhouse. Raises ContainError; an earlier one is left as it was then."""
+def build_wheels(options: WheelOptions, console: Console, *, stays: bool = True) -> Wheelhouse:
+    """Build a wheelhouse. Raises ContainError; an earlier one is left as it was then.
+
+    With `stays` it is told how to install from it.
+    """
     job = _job(options, console)
     # The modes of directories in a wheel follow it.
     os.umask(0o022)
@@ -133,7 +136,9 @@ def build_wheels(options: WheelOptions, console: Console) -> Wheelhouse:
                     wheels=wheels,
                 )
                 _write(made, house)
-    _show(made, Path(options.wheelhouse), console)
+    _show(made, console)
+    if stays:
+        _show_use(made, Path(options.wheelhouse), console)
     return made
 
 
@@ -287,7 +292,7 @@ def _write(made: Wheelhouse, house: Path) -> None:
     write_whole(house / MANIFEST, text)
 
 
-def _show(made: Wheelhouse, house: Path, console: Console) -> None:
+def _show(made: Wheelhouse, console: Console) -> None:
     width = max((len(wheel.name) for wheel in made.wheels), default=0)
     for wheel in made.wheels:
         platform = repairing.platform_of(wheel.filename)
@@ -298,6 +303,9 @@ def _show(made: Wheelhouse, house: Path, console: Console) -> None:
         if wheel.external:
             told += "  left outside: " + ", ".join(wheel.external)
         console.say(told)
+
+
+def _show_use(made: Wheelhouse, house: Path, console: Console) -> None:
     console.say(f"{counted(len(made.wheels), 'wheel')} in {house}; install with:")
     offline = ("pip", "install", "--no-index", "--find-links", str(house))
     console.say(f"  {shlex.join((*offline, '--require-hashes', '-r', str(house / LOCK)))}")

@@ -19,7 +19,7 @@ from contain_python.errors import CheckError, CompileError
 from contain_python.files import remove_tree
 from contain_python.findings import counted
 from contain_python.recipe import find_recipe, read_recipe
-from contain_python.variation import Variation
+from contain_python.variation import Machine, Variation
 from contain_python.wheels import pip
 from contain_python.wheels.house import WheelOptions, build_wheels
 from contain_python.wheels.model import LOCK, MANIFEST
@@ -33,23 +33,33 @@ def check_wheels(options: WheelOptions, console: Console) -> None:
     recipe = read_recipe(find_recipe(options.recipe))
     with _folder(Path(options.workspace).resolve()) as folder:
         first, second = folder / "a", folder / "b-in-another-place" / "deeper"
-        build_wheels(_side(options, first, ""), console)
+        # This folder is removed, or is to be looked at: nobody installs from it.
+        build_wheels(_side(options, first, ""), console, stays=False)
         for name in ("home/bin", "tmp"):
             (second / name).mkdir(parents=True)
-        circumstances = _circumstances(folder, second, recipe.compiler.cc)
+        machine = _machine(folder, recipe.compiler.cc)
+        circumstances = _circumstances(machine, folder, second)
         told = [name for name, value in _told(circumstances) if value]
+        same = _same(machine, circumstances)
         with console.stage("again", 1, 1):
             console.note(f"again with another {', '.join(told)}")
+            for name, why in same.items():
+                console.note(f"not varied: {name}: {why}")
             locked = str(first / "wheelhouse" / MANIFEST)
             _again(_side(options, second, locked), circumstances, folder, console)
         found = compare(first / "wheelhouse", second / "wheelhouse")
         console.result(
-            "check-wheels", identical=found.identical, differing=found.differing, varied=told
+            "check-wheels",
+            identical=found.identical,
+            differing=found.differing,
+            varied=told,
+            unvaried=same,
         )
         _judge(found, first / "wheelhouse", second / "wheelhouse")
         console.say(
             f"all {counted(len(found.identical), 'file')} identical,"
             f" with {counted(len(told), 'circumstance')} varied"
+            + (f"; not varied: {', '.join(same)}" if same else "")
         )
 
 
@@ -87,14 +97,31 @@ def _absolute(program: str) -> str:
     return str(Path(found).absolute()) if found else program
 
 
-def _circumstances(folder: Path, second: Path, compiler: str) -> Variation:
-    """Return everything that this machine can vary, but for what would keep pip from its index."""
+def _machine(folder: Path, compiler: str) -> Machine:
     trials = folder / "trials"
     trials.mkdir()
-    machine = variation.examine(trials, compiler)
-    varied = variation.varied(machine, second, trials / "clock.so", dict(os.environ))
+    return variation.examine(trials, compiler)
+
+
+def _circumstances(machine: Machine, folder: Path, second: Path) -> Variation:
+    """Return everything that this machine can vary, but for what would keep pip from its index."""
+    varied = variation.varied(machine, second, folder / "trials" / "clock.so", dict(os.environ))
     # As another user the second build could not read what the first one was given.
     return replace(varied, user=None, inherited=tuple(_index()))
+
+
+def _same(machine: Machine, circumstances: Variation) -> dict[str, str]:
+    """Return what stays the same in both builds though it should not, and why."""
+    reasons = {
+        **machine.hindrances,
+        "order of directories": machine.hindrances["directory order"],
+        "number of processors": "there is one, or one may be used",
+    }
+    return {
+        name: reasons.get(name) or "this machine has no other"
+        for name, value in _told(circumstances)
+        if not value
+    }
 
 
 def _index() -> dict[str, str]:
