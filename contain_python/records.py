@@ -9,6 +9,8 @@ import base64
 import csv
 import hashlib
 import io
+import posixpath
+from collections.abc import Iterable
 from pathlib import Path
 
 from contain_python.files import write_whole
@@ -60,6 +62,48 @@ def with_byte_code(record: Path, text: str, tag: str) -> str:
         if (site / cached).exists():
             data = (site / cached).read_bytes()
             rows[cached] = [cached, _digest(data), str(len(data))]
+    return _written(rows[name] for name in sorted(rows))
+
+
+def without(record: Path, text: str, gone: frozenset[Path]) -> str:
+    """Return a RECORD's text without the files that were taken away on purpose.
+
+    What is missing for another reason stays listed, and is found by whoever compares.
+    """
+    site = record.parent.parent
+    rows = csv.reader(io.StringIO(text))
+    return _written(row for row in rows if row and _path(site, row[0]) not in gone)
+
+
+def overwritten(records: Iterable[Path]) -> dict[Path, list[str]]:
+    """Return the files that several distributions have with different content, and their names."""
+    found: dict[Path, dict[str, str]] = {}
+    for record in records:
+        name = record.parent.name.partition("-")[0]
+        for row in csv.reader(io.StringIO(record.read_text(encoding="utf-8"))):
+            if len(row) > 1 and row[1]:
+                path = _path(record.parent.parent, row[0])
+                found.setdefault(path, {})[name] = row[1]
+    return {path: sorted(by) for path, by in found.items() if len(set(by.values())) > 1}
+
+
+def refreshed(record: Path, text: str, files: frozenset[Path]) -> str:
+    """Return a RECORD's text that tells of these files what they now are."""
+    site = record.parent.parent
+    rows = list(csv.reader(io.StringIO(text)))
+    for row in rows:
+        path = _path(site, row[0])
+        if path in files and path.exists():
+            data = path.read_bytes()
+            row[1:] = [_digest(data), str(len(data))]
+    return _written(rows)
+
+
+def _path(site: Path, name: str) -> Path:
+    return Path(posixpath.normpath(site / name))
+
+
+def _written(rows: Iterable[list[str]]) -> str:
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(rows[name] for name in sorted(rows))
+    csv.writer(out, lineterminator="\n").writerows(rows)
     return out.getvalue()

@@ -66,7 +66,7 @@ OFFERS = (
     Offer(
         name="build-venv",
         body=_build_venv,
-        doc="Make a virtual environment from a wheelhouse: pruned, compiled, verified, packed.",
+        doc="Make a virtual environment from a wheelhouse: whole, compiled, verified, packed.",
         options={**_VENV, **_OUTPUT},
         help={
             "recipe": _RECIPE,
@@ -76,6 +76,7 @@ OFFERS = (
             "venv": "where it is made, and will stand in the runtime image",
             "interpreter": "the Python to make it with (default: python3 in the recipe's prefix)",
             "with-pip": "let it have pip, which production does not need",
+            "runtime": "where it will run: the runtime's manifest, or its files in a directory",
             "packages": "write the distribution's packages that it needs into this file",
             "pack": "write it as a tarball, NAME.tar.zst, .tar.xz or .tar.gz",
         },

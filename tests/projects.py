@@ -86,10 +86,19 @@ def write_projects(folder: Path) -> Path:
         "pyproject.toml": _PYPROJECT.format(
             name="plain", version="1", more='[project.scripts]\nplainly = "plain:main"'
         ),
-        "setup.py": "from setuptools import setup\nsetup(packages=['plain', 'plain.tests'])\n",
+        "setup.py": "from setuptools import setup\nsetup(packages=['plain', 'plain.tests'],"
+        " package_data={'plain': ['*.h']})\n",
         "plain/__init__.py": "def main():\n    print('plainly')\n",
         "plain/tests/__init__.py": "",
+        "plain/plain.h": "/* read at run time */\n",
         "plain/old.py": "print 'no longer Python'\n",
+    }
+    leaning = {
+        "pyproject.toml": _PYPROJECT.format(
+            name="leaning", version="1", more="dependencies = ['contained-plain>=1']"
+        ),
+        "setup.py": "from setuptools import setup\nsetup(py_modules=['leaning'])\n",
+        "leaning.py": "def check():\n    from plain import tests\n    return tests\n",
     }
     clocked = {
         "pyproject.toml": _PYPROJECT.format(name="clocked", version="1", more=""),
@@ -103,6 +112,7 @@ def write_projects(folder: Path) -> Path:
         "sealed": sealed,
         "newer": newer,
         "plain": plain,
+        "leaning": leaning,
         "clocked": clocked,
         "broken": broken,
         "headless": headless,

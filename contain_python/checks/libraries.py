@@ -92,7 +92,7 @@ def outside(place: Place) -> tuple[Outside, ...]:
 
 
 def _files(place: Place) -> _Files:
-    machine = _machine(place)
+    own = machine(place)
     facts: dict[Path, ElfFacts] = {}
     names: set[str] = set()
     for path in sorted(place.environment.rglob("*")):
@@ -102,13 +102,13 @@ def _files(place: Place) -> _Files:
         if path.is_symlink():
             continue
         one = read_elf(path)
-        if one and one.kind != "object" and machine == one.machine:
+        if one and one.kind != "object" and own == one.machine:
             facts[path] = one
     owners = _owners(place.environment)
-    return _Files(machine=machine, facts=facts, owners=owners, names=frozenset(names))
+    return _Files(machine=own, facts=facts, owners=owners, names=frozenset(names))
 
 
-def _machine(place: Place) -> str:
+def machine(place: Place) -> str:
     """Return for which machine the environment's Python is, or this one's if that is not there."""
     python = Root(path=place.home).inside(place.name_of(place.environment / "bin" / "python"))
     return machine_of(python if python and is_elf(python) else Path(sys.executable).resolve())
@@ -233,7 +233,9 @@ def _versions(place: Place, files: _Files) -> Iterator[Finding]:
     """Yield what needs a newer library than there is, whatever its wheel's tag says."""
     offered: dict[str, frozenset[str] | None] = {}
     for path, facts in files.facts.items():
-        wanted = [(_LIBC, f"{_GLIBC}{facts.highest_glibc}")] if facts.highest_glibc else []
+        if facts.lacks_mark:
+            yield _unmarked(place, files, path)
+        wanted = [(_LIBC, f"{_GLIBC}{facts.least_glibc}")] if facts.least_glibc else []
         for library, version in dict.fromkeys([*read_versions(path).needed, *wanted]):
             if library not in offered:
                 inside = library in files.names
@@ -242,6 +244,15 @@ def _versions(place: Place, files: _Files) -> Iterator[Finding]:
             have = offered[library]
             if have and version not in have and not _reaches(have, version):
                 yield _too_old(place, files, path, (library, version, _highest(have, version)))
+
+
+def _unmarked(place: Place, files: _Files, path: Path) -> Finding:
+    return _make.error(
+        f"{files.owner(path)}: {path.relative_to(place.environment).as_posix()}",
+        "has packed relocations without the mark of their version",
+        why="glibc refuses to load it, whatever its version",
+        remedy="link it with a linker that marks them (GNU ld, or a newer mold or lld)",
+    )
 
 
 def _reaches(have: frozenset[str], version: str) -> bool:

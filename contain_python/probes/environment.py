@@ -1,7 +1,8 @@
 """Try everything that a virtual environment has; print what is wrong, by what it is about.
 
 Run by its own Python. Extension modules are imported, entry points are loaded, and each file is
-compared with the RECORD of its distribution (PyPA, "Recording installed projects").
+compared with the RECORD of its distribution (PyPA, "Recording installed projects"). What each
+distribution requires is told, for whoever asks to judge.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import platform
 import sys
 import sysconfig
 
@@ -23,9 +25,9 @@ SITE = sysconfig.get_path("purelib")
 SUFFIXES = tuple(importlib.machinery.EXTENSION_SUFFIXES)
 
 
-def recorded(problems: dict[str, str]) -> set[str]:
-    """Compare every file that a RECORD lists; return the paths of all of them."""
-    paths = set()
+def recorded(problems: dict[str, str]) -> tuple[set[str], int]:
+    """Compare every file that a RECORD lists; return the paths of all, and how many had a hash."""
+    paths, compared = set(), 0
     for distribution in importlib.metadata.distributions(path=[SITE]):
         text = distribution.read_text("RECORD")
         name = distribution.metadata["Name"]
@@ -35,10 +37,11 @@ def recorded(problems: dict[str, str]) -> set[str]:
         for file, digest, size in csv.reader(text.splitlines()):
             path = os.path.normpath(os.path.join(SITE, file))  # noqa: PTH118
             paths.add(path)
+            compared += bool(digest)
             problem = difference(path, digest, size)
             if problem:
                 problems[f"{name}: {file}"] = problem
-    return paths
+    return paths, compared
 
 
 def difference(path: str, digest: str, size: str) -> str:
@@ -74,6 +77,59 @@ def source_of(path: str) -> str:
         return ""
 
 
+def stamped() -> dict[str, bool]:
+    """Return the byte-code that is checked by its source's time (PEP 552), and if that is stale."""
+    found = {}
+    for path in sorted(pathlib.Path(SITE).rglob("__pycache__/*.pyc")):
+        head = path.read_bytes()[:16]
+        source = pathlib.Path(source_of(str(path)) or path)
+        if source.exists() and not head[4] & 1:
+            times = (int(source.stat().st_mtime) & 0xFFFFFFFF, source.stat().st_size & 0xFFFFFFFF)
+            told = (int.from_bytes(head[8:12], "little"), int.from_bytes(head[12:16], "little"))
+            found[str(path.relative_to(SITE))] = times != told
+    return found
+
+
+def distributions() -> list[dict[str, object]]:
+    """Return each distribution with what it requires, as its metadata has it."""
+    return [
+        {
+            "name": one.metadata["Name"] or "",
+            "version": one.version or "",
+            "requires": one.requires or [],
+        }
+        for one in importlib.metadata.distributions(path=[SITE])
+    ]
+
+
+def markers() -> dict[str, str]:
+    """Return what requirements may ask of a Python (PyPA, "Dependency specifiers")."""
+    *numbers, kind, serial = sys.implementation.version
+    version = ".".join(map(str, numbers)) + ("" if kind == "final" else f"{kind[0]}{serial}")
+    return {
+        "os_name": os.name,
+        "sys_platform": sys.platform,
+        "platform_machine": platform.machine(),
+        "platform_python_implementation": platform.python_implementation(),
+        "platform_release": platform.release(),
+        "platform_system": platform.system(),
+        "platform_version": platform.version(),
+        "python_full_version": platform.python_version(),
+        "python_version": ".".join(platform.python_version_tuple()[:2]),
+        "implementation_name": sys.implementation.name,
+        "implementation_version": version,
+    }
+
+
+def promised() -> object:
+    """Return the wheels that build-venv says it installed, None where it made nothing."""
+    try:
+        text = pathlib.Path(sys.prefix, "contain-venv.json").read_text(encoding="utf-8")
+        return json.loads(text).get("wheels")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
 def extensions(problems: dict[str, str]) -> int:
     """Import every extension module; return how many there are.
 
@@ -84,7 +140,8 @@ def extensions(problems: dict[str, str]) -> int:
         suffix = next((one for one in SUFFIXES if path.name.endswith(one)), "")
         *packages, name = path.relative_to(SITE).parts
         stem = name[: -len(suffix)]
-        if suffix and b"PyInit_" + stem.encode() in path.read_bytes():
+        entries = (b"PyInit_" + stem.encode(), b"PyModExport_" + stem.encode())
+        if suffix and any(entry in path.read_bytes() for entry in entries):
             found.append(".".join([*packages, stem]))
     for name in sorted(found):
         try:
@@ -137,13 +194,21 @@ def main() -> None:
     # What is imported may print.
     sys.stdout = sys.stderr
     problems: dict[str, str] = {}
-    told = ""
+    told: dict[str, object] = {"examined": ""}
     if sys.prefix != sys.base_prefix:
-        paths = recorded(problems)
+        paths, compared = recorded(problems)
         unrecorded(paths, problems)
-        counts = len(paths), extensions(problems), entry_points(problems)
-        told = "{} files with their RECORD, {} extension modules, {} scripts".format(*counts)
-    print(json.dumps({"problems": problems, "examined": told}), file=sys.__stdout__, flush=True)
+        counts = compared, extensions(problems), entry_points(problems)
+        text = "{} files with their RECORD, {} extension modules, {} scripts".format(*counts)
+        told = {
+            "examined": text,
+            "compared": compared,
+            "distributions": distributions(),
+            "markers": markers(),
+            "wheels": promised(),
+            "stamped": stamped(),
+        }
+    print(json.dumps({"problems": problems, **told}), file=sys.__stdout__, flush=True)
     os._exit(0)
 
 

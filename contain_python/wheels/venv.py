@@ -1,4 +1,4 @@
-"""Make a virtual environment from a wheelhouse: installed, pruned, compiled, verified, packed."""
+"""Make a virtual environment from a wheelhouse: installed, compiled, verified, packed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from pathlib import Path
 
 from contain_python import __version__, compression, process, trees
 from contain_python.byte_code import SAID, compile_names
-from contain_python.checks import installed
-from contain_python.checks.text import search
 from contain_python.console import Console
-from contain_python.errors import CheckError, UsageError
+from contain_python.errors import UsageError
 from contain_python.files import (
     human_size,
     make_folders,
@@ -27,21 +25,21 @@ from contain_python.files import (
     whole_file,
     write_whole,
 )
-from contain_python.findings import Maker, counted
+from contain_python.findings import counted
 from contain_python.ledger import Ledger, by_rule
-from contain_python.model import CheckResult, Progress
-from contain_python.probe import answer, follow, probe_text
+from contain_python.model import Progress
 from contain_python.recipe import Recipe, find_recipe, read_recipe
-from contain_python.records import render_record, with_byte_code
+from contain_python.records import overwritten, refreshed, with_byte_code, without
 from contain_python.report import show_results
-from contain_python.runtime_packages import RuntimePackage, packages_of_tree
+from contain_python.runtime_packages import RuntimePackage
 from contain_python.structure import unstructure
-from contain_python.subject import is_telling
 from contain_python.tars import add_tree
 from contain_python.wheels import interpreter, pip
 from contain_python.wheels.building import EARLIEST
 from contain_python.wheels.interpreter import Interpreter
 from contain_python.wheels.model import LOCK, MANIFEST, Wheelhouse, read_wheelhouse
+from contain_python.wheels.verifying import Made, Runtime, find_runtime, verify
+from contain_python.wheels.wholeness import check_house
 from contain_python.workspace import Workspace, cache_of
 
 #: What an environment says of itself, in its top directory.
@@ -62,6 +60,7 @@ class VenvOptions:
     venv: str = "/app/venv"
     interpreter: str = ""
     with_pip: bool = False
+    runtime: str = ""
     packages: str = ""
     pack: str = ""
     workspace: str = "build"
@@ -76,6 +75,7 @@ class _Job:
     house: Path
     made: Wheelhouse
     root: Path
+    runtime: Runtime
     workspace: Workspace
     console: Console
 
@@ -101,9 +101,9 @@ def build_venv(options: VenvOptions, console: Console) -> None:
             ledger = _prune(job)
         with console.stage("byte-compile", 3, _STAGES):
             _byte_compile(job)
-            _update_records(job)
+            _update_records(job, ledger)
         with console.stage("verify", 4, _STAGES):
-            packages, results = _verified(job)
+            packages, results = verify(_made(job, ledger))
             show_results(console, str(job.root), results)
         with console.stage("pack", 5, _STAGES):
             write_whole(job.root / IDENTITY, _identity(job, packages, ledger))
@@ -130,13 +130,16 @@ def _job(options: VenvOptions, console: Console) -> _Job:
             expected="a name that ends in .tar.zst, .xz or .gz",
         )
     house = Path(options.wheelhouse).resolve()
+    made = read_wheelhouse(house / MANIFEST)
+    check_house(house, made)
     return _Job(
         options=options,
         recipe=recipe,
         python=interpreter.find_builder(options.interpreter, recipe.build.prefix),
         house=house,
-        made=read_wheelhouse(house / MANIFEST),
+        made=made,
         root=root,
+        runtime=find_runtime(options.runtime),
         workspace=Workspace(
             root=Path(options.workspace).resolve() / "venv", dist=house, cache=cache_of("")
         ),
@@ -260,70 +263,30 @@ def _byte_compile(job: _Job) -> None:
         job.console.note(f"not compiled: {line}")
 
 
-def _update_records(job: _Job) -> None:
-    """Let each RECORD tell what is there now."""
-    for record in sorted(job.root.glob(f"{_SITE}/*.dist-info/RECORD")):
-        text = render_record(record, record.read_text(encoding="utf-8"))
-        write_whole(record, with_byte_code(record, text, job.python.cache_tag))
+def _update_records(job: _Job, ledger: Ledger) -> None:
+    """Let each RECORD tell what rules took away and what was compiled, and hide nothing else."""
+    gone = frozenset(job.root / change.path for change in ledger.changes)
+    records = sorted(job.root.glob(f"{_SITE}/*.dist-info/RECORD"))
+    shared = overwritten(records)
+    for record in records:
+        text = without(record, record.read_text(encoding="utf-8"), gone)
+        text = with_byte_code(record, text, job.python.cache_tag)
+        write_whole(record, refreshed(record, text, frozenset(shared)))
+    for path, names in shared.items():
+        told = path.relative_to(job.root).as_posix()
+        job.console.note(f"{told} is in {' and '.join(names)}, not the same: the last one won")
 
 
-# --- verified -------------------------------------------------------------------------------------
-
-
-def _verified(job: _Job) -> tuple[tuple[RuntimePackage, ...], tuple[CheckResult, ...]]:
-    """Return the packages that the extension modules need at run time, and what was checked."""
-    packages, unknown = packages_of_tree(job.root, job.recipe.compiler.cc)
-    python = job.root / "bin" / "python"
-    argv = [str(python), "-I", "-B", "-c", probe_text("environment")]
-    # Not foreign: what it has installed was chosen, and is run by the user who chose it.
-    outcome = follow(argv, cwd=Path("/"), text="null")
-    whole = installed.judged(answer("environment", outcome, python))
-    if whole is None:
-        raise CheckError(f"{job.root} is no virtual environment")
-    return packages, (whole, _libraries(packages, unknown), _places(job))
-
-
-def _libraries(packages: tuple[RuntimePackage, ...], unknown: list[str]) -> CheckResult:
-    make = Maker(check="libraries")
-    return CheckResult(
-        check="libraries",
-        examined=", ".join(map(str, packages)) or "none beside its own",
-        findings=tuple(
-            make.error(
-                soname,
-                "is in no wheel, and of no package of this distribution",
-                why="the runtime image would not have it",
-                remedy="let the wheel take it in, or install the package that has it",
-            )
-            for soname in unknown
-        ),
-    )
-
-
-def _places(job: _Job) -> CheckResult:
-    """See that no file names a directory that is in the builder alone."""
-    make = Maker(check="places")
-    places = {job.house, job.workspace.root.parent, job.workspace.cache}
-    texts = tuple(
-        str(place)
-        for place in sorted(places)
-        if is_telling(str(place)) and not job.root.is_relative_to(place)
-    )
-    files = [path for path in sorted_entries(job.root) if path.is_file() and not path.is_symlink()]
-    findings = [
-        make.error(
-            str(path.relative_to(job.root)),
-            f"names {hit.text}, which is in the builder alone",
-            why=f"it would be looked up where it is not: {hit.around!r}",
-            remedy="its build system put it there: report it upstream, or prune the file by a rule",
-        )
-        for path in files
-        for hit in search(path, texts)
-    ]
-    return CheckResult(
-        check="places",
-        examined=f"{counted(len(files), 'file')} for the directories of the build",
-        findings=tuple(findings),
+def _made(job: _Job, ledger: Ledger) -> Made:
+    return Made(
+        root=job.root,
+        house=job.made,
+        prefix=Path(job.python.prefix),
+        compiler=job.recipe.compiler.cc,
+        builders=frozenset({job.house, job.workspace.root.parent, job.workspace.cache}),
+        ledger=ledger,
+        runtime=job.runtime,
+        installs=bool(job.options.packages),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,9 @@ import pytest
 from projects import EPOCH, extension, renamed, write_projects, write_sdist
 from toypython import ROOT
 
+from contain_python.checks.installed import judged
 from contain_python.elf import is_elf, read_elf
+from contain_python.recipe import read_recipe
 
 Done = subprocess.CompletedProcess[str]
 NAMES = ("squeezer", "sealed", "plain")
@@ -33,13 +36,14 @@ class Shop:
     python: Path
     sources: Path
     folder: Path
+    recipe: Path = ROOT / "contain.toml"
 
     def run(self, task: str, *words: str | Path, **environment: str) -> Done:
         """Run a task about wheels here."""
         options = {
             "interpreter": self.python,
             "workspace": self.folder / "build",
-            "recipe": ROOT / "contain.toml",
+            "recipe": self.recipe,
         }
         # The projects stand in this directory alone; what builds them is the index's.
         links = {"PIP_FIND_LINKS": str(self.sources)}
@@ -224,6 +228,7 @@ def test_two_builds_are_compared(shop: Shop) -> None:
     done = shop.run("check-wheels", f"--requirements={path}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "all 3 files identical" in done.stdout
+    assert "pip install" not in done.stdout, "from a folder that is gone"
     for name in ("work directory", "clock", "umask", "hash seed"):
         assert name in done.stdout
 
@@ -422,15 +427,92 @@ def test_environment_works(venv: Path) -> None:
     assert not list(venv.glob("bin/pip*"))
 
 
-def test_environment_is_pruned_and_recorded(venv: Path) -> None:
-    """Tests are gone from the disk and from RECORD; byte-code is in both."""
+def test_environment_is_whole_and_recorded(venv: Path) -> None:
+    """What a package may read at run time stays; byte-code is on the disk and in RECORD."""
     site = venv / "lib/python3.13/site-packages"
     record = (site / "contained_plain-1.dist-info/RECORD").read_text()
-    assert not (site / "plain/tests").exists()
-    assert "tests" not in record
+    assert (site / "plain/tests/__init__.py").exists()
+    assert (site / "plain/plain.h").exists()
     assert "plain/__pycache__/__init__.cpython-313.pyc,sha256=" in record
     header = (site / "plain/__pycache__/__init__.cpython-313.pyc").read_bytes()[4:8]
     assert header == b"\x01\0\0\0", "unchecked-hash"
+
+
+@pytest.fixture(scope="module")
+def leaning(shop: Shop) -> Path:
+    """Build a wheelhouse of a project that requires another, and imports its tests."""
+    done = shop.build("leaning", house="leaning")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return shop.folder / "leaning"
+
+
+def switched_on(folder: Path) -> Path:
+    """Write the project's recipe with the rules that stand in it ready to be switched on."""
+    head, mark, rest = (ROOT / "contain.toml").read_text().partition("# [[wheels.prune]]")
+    rules, line, tail = (mark + rest).partition("# ------")
+    on = re.sub(r"^# (?!Saves )", "", rules, flags=re.MULTILINE)
+    path = folder / "switched-on.toml"
+    path.write_text(head + on + line + tail)
+    assert len(read_recipe(path).wheels.prune) == 2
+    return path
+
+
+def test_rules_that_are_switched_on(shop: Shop, house: Path, tmp_path: Path) -> None:
+    """Tests and headers are gone from the disk and from RECORD, and what they took is told."""
+    root = tmp_path / "venv"
+    done = make(replace(shop, recipe=switched_on(tmp_path)), house, root)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "pruned: tests" in done.stdout
+    site = root / "lib/python3.13/site-packages"
+    record = (site / "contained_plain-1.dist-info/RECORD").read_text()
+    for name in ("plain/tests", "plain/plain.h"):
+        assert not (site / name).exists()
+        assert name not in record
+
+
+def test_module_that_is_imported_is_not_taken_away(
+    shop: Shop, leaning: Path, tmp_path: Path
+) -> None:
+    """A rule that removes it is refused: rule, module, file and line are named."""
+    done = make(replace(shop, recipe=switched_on(tmp_path)), leaning, tmp_path / "venv")
+    refused(done, 6, "does not pass: pruned")
+    assert "leaning.py:2: imports plain.tests, which the rule 'tests' takes away" in done.stdout
+    assert not (tmp_path / "venv").exists()
+
+
+def test_wheelhouse_that_is_not_whole(shop: Shop, leaning: Path, tmp_path: Path) -> None:
+    """An empty lock, a line that is gone, a wheel that is gone: named, and no index is blamed."""
+    house, root = tmp_path / "house", tmp_path / "venv"
+    shutil.copytree(leaning, house)
+    lock = (house / "requirements.lock").read_text()
+    (house / "requirements.lock").write_text("")
+    refused(make(shop, house, root), 6, "contained-leaning 1 is missing in requirements.lock")
+    lines = [line for line in lock.splitlines(keepends=True) if "plain" not in line]
+    (house / "requirements.lock").write_text("".join(lines))
+    refused(make(shop, house, root), 6, "contained-plain 1 is missing in requirements.lock")
+    data = json.loads((house / "wheelhouse.json").read_text())
+    data["wheels"] = [one for one in data["wheels"] if one["name"] != "contained-plain"]
+    (house / "wheelhouse.json").write_text(json.dumps(data))
+    done = make(shop, house, root)
+    refused(done, 6, "does not pass: environment")
+    told = "contained-leaning: requires contained-plain>=1, which is not installed"
+    assert told in done.stdout
+    wheel_of(house, "leaning").unlink()
+    done = make(shop, house, root)
+    refused(done, 3, f"contained_leaning-1-py3-none-any.whl: not in {house}")
+    assert "index" not in done.stderr
+    assert not root.exists()
+
+
+def test_libraries_are_those_of_the_runtime(shop: Shop, house: Path, tmp_path: Path) -> None:
+    """What the runtime lacks fails by distribution, file, library and package."""
+    (tmp_path / "root").mkdir()
+    done = make(shop, house, tmp_path / "venv", f"--runtime={tmp_path / 'root'}")
+    refused(done, 6, "does not pass: libraries")
+    assert "contained-sealed: lib/python3.13/site-packages/sealed." in done.stdout
+    assert "needs libcrypto.so.3, which is not where it will run" in done.stdout
+    assert "install libssl3 in the runtime image" in done.stdout
+    refused(make(shop, house, tmp_path / "venv", "--runtime=none"), 2, "--runtime cannot be 'none'")
 
 
 def test_packages_that_an_environment_needs(shop: Shop, venv: Path) -> None:
@@ -460,6 +542,8 @@ def test_environment_is_reproducible(shop: Shop, house: Path, venv: Path) -> Non
         ("removed", "plain/__init__.py: it is in RECORD, and not there"),
         ("added", "extra.py: no distribution has it in its RECORD"),
         ("library", "squeezer: does not import: ImportError"),
+        ("missing", "contained-plain: should be 1, and it is not installed"),
+        ("stamped", "plain/__pycache__/__init__.cpython-313.pyc: is checked by its source's time"),
         ("script", "plainly: is run by /usr/bin/python3"),
         ("target", "plainly: does not work: AttributeError"),
     ],
@@ -479,6 +563,11 @@ def test_damage_is_found(shop: Shop, venv: Path, tmp_path: Path, damage: str, to
         (site / "extra.py").write_text("")
     elif damage == "library":
         shutil.rmtree(site / "contained_squeezer.libs")
+    elif damage == "missing":
+        shutil.rmtree(site / "contained_plain-1.dist-info")
+    elif damage == "stamped":
+        words = ("-m", "py_compile", site / "plain/__init__.py")
+        subprocess.run([copy / "bin/python", *words], check=True)
     elif damage == "script":
         script.write_text("#!/usr/bin/python3\n")
     else:
@@ -489,8 +578,9 @@ def test_damage_is_found(shop: Shop, venv: Path, tmp_path: Path, damage: str, to
     said = subprocess.run(
         [copy / "bin/python", "-I", "-B", probe], capture_output=True, text=True, check=True
     ).stdout
-    problems = json.loads(said)["problems"]
-    lines = [f"{where.rpartition(': ')[2]}: {what}" for where, what in problems.items()]
+    result = judged(json.loads(said))
+    assert result
+    lines = [f"{one.where.rpartition(': ')[2]}: {one.what}" for one in result.findings]
     assert any(line.startswith(told) for line in lines), lines
 
 

@@ -49,7 +49,7 @@ ABOVE = {
         "preflight",
         "page.gathering",
     },
-    "checks": {"pipeline", "stages.verify", "verify_image", "wheels.venv"},
+    "checks": {"pipeline", "stages.verify", "verify_image", "wheels.verifying"},
     "wheels": {"wheel_tasks", "bench.programs", "updating.finding"},
     "wheel_tasks": {"cli"},
     "inputs": {"steps", "pipeline", "foresight", *TASKS},

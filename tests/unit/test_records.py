@@ -10,7 +10,14 @@ from pathlib import Path
 from values import write
 
 from contain_python.ledger import Ledger
-from contain_python.records import render_record, update_records, with_byte_code
+from contain_python.records import (
+    overwritten,
+    refreshed,
+    render_record,
+    update_records,
+    with_byte_code,
+    without,
+)
 
 SITE = "lib/python3.13/site-packages"
 
@@ -95,3 +102,31 @@ def test_byte_code_is_recorded(tmp_path: Path) -> None:
     assert names == ["one.py", "x/__pycache__/a.cpython-313.pyc", "x/a.py"]
     assert "sha256=" in text.splitlines()[1]
     assert text.splitlines()[1].endswith(",4")
+
+
+def test_only_what_was_taken_away_leaves_a_record(tmp_path: Path) -> None:
+    """A file that is missing or changed for another reason stays as it was listed."""
+    record = installed(tmp_path)
+    site = record.parent.parent
+    before = record.read_text(encoding="utf-8")
+    for name in ("pip/a,b.py", "../../../bin/pip3"):
+        (site / name).unlink()
+    write(site / "pip/ü.py", "# another\n")
+    after = without(record, before, frozenset({tmp_path / "bin/pip3"}))
+    gone = [row for row in csv.reader(before.splitlines()) if row[0].endswith("bin/pip3")]
+    left = list(csv.reader(after.splitlines()))
+    assert [row for row in csv.reader(before.splitlines()) if row not in gone] == left
+
+
+def test_file_of_two_distributions(tmp_path: Path) -> None:
+    """Where their content differs, the last one's is there, and both RECORDs tell of it then."""
+    first = installed(tmp_path)
+    site = first.parent.parent
+    second = write(site / "other-1.dist-info/RECORD", line(site, "pip/ü.py"))
+    assert overwritten([first, second]) == {}
+    write(site / "pip/ü.py", "# the other's\n")
+    write(second, line(site, "pip/ü.py"))
+    shared = overwritten([first, second])
+    assert shared == {site / "pip/ü.py": ["other", "pip"]}
+    text = refreshed(first, first.read_text(encoding="utf-8"), frozenset(shared))
+    assert line(site, "pip/ü.py") in text
