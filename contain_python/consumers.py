@@ -176,13 +176,12 @@ def dockerfile(consumer: Consumer) -> str:
 def _install(consumer: Consumer, python: str) -> str:
     """Return the builder's steps that make the environment. Raises UsageError."""
     requirements = Path(consumer.requirements)
-    hashed = read_requirements(requirements)
+    read_requirements(requirements)
     name = _in_context(requirements)
     headers = ""
     if consumer.build_packages:
         headers = _HEADERS.format(packages=" ".join(consumer.build_packages.split()))
-    options = [*(["--require-hashes"] if hashed else []), consumer.wheel_options]
-    told = " ".join(filter(None, options))
+    told = consumer.wheel_options
     return headers + _WHEELS.format(
         requirements=name,
         name=Path(name).name,

@@ -14,6 +14,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from contain_python.errors import RecipeError, UsageError
 from contain_python.model import FLAVOURS, FlavourName
 from contain_python.recipe_updates import Provenance, Updates
+from contain_python.recipe_wheels import Wheels, check_choices
 from contain_python.structure import structure, unstructure
 
 Optimize = Literal["none", "lto", "pgo", "pgo+lto"]
@@ -162,31 +163,6 @@ class NamedProfile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class External:
-    """Libraries (globs of sonames) that wheels do not take in, and why."""
-
-    libraries: tuple[str, ...]
-    why: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Leftover:
-    """Files that a virtual environment does without (globs below it), and why."""
-
-    name: str
-    why: str
-    paths: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wheels:
-    """`[wheels]`: what wheels leave outside, and what environments made of them do without."""
-
-    external: tuple[External, ...] = ()
-    prune: tuple[Leftover, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class ByteCode:
     """`[byte_code]`: what the standard library is compiled to.
 
@@ -294,6 +270,8 @@ def parse_recipe(data: dict[str, object], path: Path) -> Recipe:
             )
     for rule in (*recipe.strip.tests, *recipe.prune):
         _check_rule(rule)
+    for name, choices in recipe.wheels.build.items():
+        check_choices(name, choices)
     for leftover in recipe.wheels.prune:
         _check_paths(leftover.name, leftover.paths)
     return recipe

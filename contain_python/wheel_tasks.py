@@ -27,6 +27,7 @@ _HELP = {
     "no-binary": 'names that are built from source though there is a wheel, or ":all:"',
     "only-binary": 'names of which only a published wheel is taken, or ":all:"',
     "require-hashes": "refuse a requirements file without hashes",
+    "build-requirements": "a file of build requirements with hashes; no others are taken then",
     "recipe": _RECIPE,
     "cache": "where built wheels are kept (default: $XDG_CACHE_HOME/contain-python)",
     "workspace": "where to build, and where the logs are",

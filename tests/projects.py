@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 from pathlib import Path
+from typing import Any
 
 #: The time of every member, in seconds.
 EPOCH = 1_700_000_000
@@ -30,6 +31,31 @@ static PyObject *answer(PyObject *self, PyObject *none) {{ return PyUnicode_From
 static PyMethodDef methods[] = {{{{"answer", answer, METH_NOARGS, ""}}, {{NULL, NULL, 0, NULL}}}};
 static struct PyModuleDef module = {{PyModuleDef_HEAD_INIT, "{name}", "", -1, methods}};
 PyMODINIT_FUNC PyInit_{name}(void) {{ return PyModule_Create(&module); }}
+"""
+#: A build system of one file, which tells in its wheel as whom and with what it was run.
+_TOOL = """\
+import base64, hashlib, os, pathlib, zipfile
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    told = {"user": os.getuid(), "settings": config_settings, "environment": dict(os.environ)}
+    requires = pathlib.Path("requires").read_text()
+    files = {
+        "spied.py": f"told = {told!r}\\n",
+        "contained_spied-1.dist-info/METADATA":
+            f"Metadata-Version: 2.1\\nName: contained_spied\\nVersion: 1\\n{requires}",
+        "contained_spied-1.dist-info/WHEEL":
+            "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+    }
+    return write(folder, "contained_spied-1-py3-none-any.whl", files)
+def write(folder, name, files):
+    record = f"{name.split('-py3')[0]}.dist-info/RECORD"
+    with zipfile.ZipFile(os.path.join(folder, name), "w") as wheel:
+        lines = [f"{record},,"]
+        for file, text in files.items():
+            digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest())
+            lines.append(f"{file},sha256={digest.decode().rstrip('=')},{len(text)}")
+            wheel.writestr(file, text)
+        wheel.writestr(record, "\\n".join(lines) + "\\n")
+    return name
 """
 _CLOCKED = """\
 import time
@@ -126,3 +152,23 @@ def renamed(files: dict[str, str], name: str) -> dict[str, str]:
     """Give a project's distribution a name that no index has."""
     text = files["pyproject.toml"].replace(f'name = "{name}"', f'name = "contained_{name}"', 1)
     return {**files, "pyproject.toml": text}
+
+
+def write_spied(folder: Path, *, requires: str = "") -> tuple[Path, Path]:
+    """Write a source archive and the wheel of its build system, which tells what it was given."""
+    tool: dict[str, Any] = {}
+    exec(_TOOL, tool)  # noqa: S102  it is ours, above
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {
+        "contained_tool.py": _TOOL,
+        "contained_tool-1.dist-info/METADATA": (
+            "Metadata-Version: 2.1\nName: contained_tool\nVersion: 1\n"
+        ),
+        "contained_tool-1.dist-info/WHEEL": (
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        ),
+    }
+    name = tool["write"](folder, "contained_tool-1-py3-none-any.whl", files)
+    system = '[build-system]\nrequires = ["contained_tool"]\nbuild-backend = "contained_tool"\n'
+    spied = {"pyproject.toml": system, "requires": requires}
+    return write_sdist(folder, "contained_spied", spied), folder / name

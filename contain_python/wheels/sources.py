@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tarfile
+import tomllib
+import zipfile
 from pathlib import Path
 
 from packaging.utils import (
@@ -17,6 +20,10 @@ from contain_python.files import sha256, write_whole
 from contain_python.process import Line
 from contain_python.wheels import pip
 from contain_python.wheels.model import Pin
+
+#: What builds a project that does not say (PEP 517), and how long a pyproject.toml may be.
+_USUAL = ("setuptools>=40.8.0",)
+_LONGEST = 1 << 20
 
 
 def fetch(  # noqa: PLR0913  what pip is asked
@@ -35,9 +42,9 @@ def fetch(  # noqa: PLR0913  what pip is asked
     ContainError.
     """
     options = [*binary, *(["--require-hashes"] if hashes else [])]
-    words = ("download", "--dest", folder, "--requirement", requirements.resolve())
-    said = pip.run(python, *words, *options, log=log, on_line=on_line)
-    pins = tuple(sorted((pin_of(path) for path in folder.iterdir()), key=lambda pin: pin.name))
+    words = ("--dest", folder, "--requirement", requirements.resolve())
+    said = pip.download(python, *words, *options, log=log, on_line=on_line)
+    pins = _pins(folder)
     _refuse_unsaved(said, pins)
     return pins
 
@@ -65,13 +72,68 @@ def fetch_locked(
     write_whole(locked, "".join(f"{pin}\n" for pin in pins))
     sources = ",".join(pin.name for pin in pins if not pin.is_wheel)
     binary = (f"--no-binary={sources}",) if sources else ()
-    pip.run(
+    pip.download(
         python,
-        *("download", "--dest", folder, "--requirement", locked, "--no-deps", "--require-hashes"),
+        *("--dest", folder, "--requirement", locked, "--no-deps", "--require-hashes"),
         *binary,
         log=log,
         on_line=on_line,
     )
+    return _pins(folder)
+
+
+def fetch_for_build(  # noqa: PLR0913  as above
+    python: Path,
+    requirements: tuple[str, ...],
+    folder: Path,
+    *,
+    offered: tuple[Path, ...],
+    log: Path,
+    on_line: Line,
+) -> tuple[Pin, ...]:
+    """Fetch what a build requires, from the index or from the directories that are offered alone.
+
+    Raises ContainError: UsageError by name for what is not offered.
+    """
+    wanted = folder.parent / "build-requirements.txt"
+    write_whole(wanted, "".join(f"{line}\n" for line in requirements))
+    only = [word for place in offered for word in ("--find-links", place)]
+    words = ("--dest", folder, "--requirement", wanted, *(["--no-index"] if only else []), *only)
+    try:
+        pip.download(python, *words, log=log, on_line=on_line, alone=bool(offered))
+    except SourceError as problem:
+        if not offered:
+            raise
+        raise UsageError(
+            "a build requirement has no hash: "
+            + problem.what.removeprefix("no file can be had for "),
+            expected="each build requirement as name==version --hash=sha256:…, among the"
+            " requirements or in --build-requirements FILE",
+            found=problem.found,
+            remedy="lock them: pip-compile --all-build-deps --only-build-deps --generate-hashes; or"
+            " pass --locked wheelhouse.json of an earlier build",
+        ) from problem
+    return _pins(folder)
+
+
+def build_requirements_of(archive: Path) -> tuple[str, ...]:
+    """Return what a source archive's pyproject.toml says that it is built with (PEP 518)."""
+    name = f"{archive.name.removesuffix('.zip').removesuffix('.tar.gz')}/pyproject.toml"
+    try:
+        if archive.suffix == ".zip":
+            with zipfile.ZipFile(archive) as opened:
+                text = opened.read(name)
+        else:
+            with tarfile.open(archive) as tar:
+                content = tar.extractfile(name)
+                text = content.read(_LONGEST) if content else b""
+        told = tomllib.loads(text.decode()).get("build-system", {}).get("requires", _USUAL)
+    except (OSError, KeyError, ValueError, AttributeError, tarfile.TarError, zipfile.BadZipFile):
+        return _USUAL
+    return tuple(map(str, told)) if isinstance(told, (list, tuple)) else _USUAL
+
+
+def _pins(folder: Path) -> tuple[Pin, ...]:
     return tuple(sorted((pin_of(path) for path in folder.iterdir()), key=lambda pin: pin.name))
 
 

@@ -5,6 +5,7 @@ The projects are small, and are served from a directory; their build system come
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -12,18 +13,21 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from projects import EPOCH, extension, renamed, write_projects, write_sdist
+from projects import EPOCH, extension, renamed, write_projects, write_sdist, write_spied
 from toypython import ROOT
 
 from contain_python.checks.installed import judged
 from contain_python.elf import is_elf, read_elf
 from contain_python.recipe import read_recipe
+from contain_python.files import sha256
+from contain_python.wheels.worker import USER
 
 Done = subprocess.CompletedProcess[str]
 NAMES = ("squeezer", "sealed", "plain")
@@ -352,6 +356,123 @@ def test_place_within_another(shop: Shop, tmp_path: Path, option: str, place: st
     told = f"--{option} cannot be {named}" if place else f"--workspace cannot be {named}"
     refused(done, 2, told, "a place outside of")
     assert not (tmp_path / "house").exists()
+
+
+# --- what builds are given, and who runs them ---------------------------------------------------
+
+
+def spied(shop: Shop, folder: Path, *words: str, requires: str = "", hashed: bool = True) -> Done:
+    """Build a project whose build system tells what it was given: without an index."""
+    archive = folder / "sources/contained_spied-1.tar.gz"
+    if not archive.exists():
+        write_spied(folder / "sources", requires=requires)
+    digest = f" --hash=sha256:{sha256(archive)}" if hashed else ""
+    (folder / "r.txt").write_text(f"contained-spied==1{digest}\n")
+    return replace(shop, folder=folder).run(
+        "build-wheels",
+        *(f"--requirements={folder / 'r.txt'}", f"--wheelhouse={folder / 'house'}"),
+        *(f"--cache={folder / 'cache'}", *words),
+        PIP_FIND_LINKS=str(folder / "sources"),
+        PIP_NO_INDEX="1",
+    )
+
+
+def told_by(house: Path) -> dict[str, Any]:
+    """Return what the build system of that project was given."""
+    with zipfile.ZipFile(wheel_of(house, "spied")) as archive:
+        found: dict[str, Any] = ast.literal_eval(archive.read("spied.py").decode()[7:])
+    return found
+
+
+def test_build_requirements_have_hashes(shop: Shop, tmp_path: Path) -> None:
+    """Where hashes are required, no build system without one is run, not even to fetch."""
+    done = spied(shop, tmp_path, "--require-hashes")
+    refused(done, 2, "a build requirement has no hash: contained_tool", "--build-requirements")
+    assert not (tmp_path / "house").exists()
+    tool = tmp_path / "sources/contained_tool-1-py3-none-any.whl"
+    (tmp_path / "b.txt").write_text(f"contained-tool==1 --hash=sha256:{sha256(tool)}\n")
+    given = ("--require-hashes", f"--build-requirements={tmp_path / 'b.txt'}")
+    done = spied(shop, tmp_path, *given)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [pin["sha256"] for pin in told(tmp_path / "house", "spied")["build"]] == [sha256(tool)]
+    (tmp_path / "b.txt").write_text(f"contained-tool==1 --hash=sha256:{'0' * 64}\n")
+    refused(spied(shop, tmp_path, *given), 3, "a file is not the one that its hash names")
+
+
+def test_build_systems_run_as_nobody(shop: Shop) -> None:
+    """A build system has no rights of root, no home of ours, and nothing of what pip is given."""
+    # Not in tmp_path, whose parents pytest closes to other users.
+    with tempfile.TemporaryDirectory(prefix="contain-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        root = shop.python.parents[1]
+        shutil.copytree(root, folder / "python", symlinks=True, copy_function=os.link)
+        done = spied(replace(shop, python=folder / "python/bin/python3"), folder)
+        assert done.returncode == 0, done.stdout + done.stderr
+        given = told_by(folder / "house")
+    assert "note: built with what had no hash: contained-tool 1" in done.stdout
+    assert not [name for name in given["environment"] if name.startswith("PIP_")]
+    if os.geteuid() == 0:
+        assert given["user"] == USER, done.stdout
+        assert given["environment"]["HOME"].endswith("yard/home")
+
+
+def test_build_systems_that_run_as_root(shop: Shop, tmp_path: Path) -> None:
+    """Where another user may not enter the workspace, it is said as whom they run."""
+    tmp_path.chmod(0o700)
+    done = spied(shop, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = "note: build systems run as root: another user may not" in done.stdout
+    assert told == (os.geteuid() == 0)
+    assert told_by(tmp_path / "house")["user"] == os.geteuid()
+
+
+def test_requirement_that_only_a_build_tells(shop: Shop, tmp_path: Path) -> None:
+    """Fetching does not ask a build system; what that tells in the end is asked for."""
+    requires = "Requires-Dist: contained-plain>1 ; python_version > '3'\n"
+    done = spied(shop, tmp_path, requires=requires, hashed=False)
+    refused(done, 2, "not among the wheels", "contained-spied 1 requires contained-plain>1")
+    assert not (tmp_path / "house").exists()
+
+
+def test_choices_of_one_distribution(shop: Shop, tmp_path: Path) -> None:
+    """The recipe's variables and settings reach its build, are recorded, and build it again."""
+    recipe = tmp_path / "contain.toml"
+    text = (ROOT / "contain.toml").read_text()
+    recipe.write_text(text)
+    own = replace(shop, recipe=recipe)
+    done = spied(own, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    recipe.write_text(
+        f"{text}\n[wheels.build.contained-spied]\n"
+        'env = {CFLAGS = "-DX", CMAKE_ARGS = "-DY=1"}\n'
+        'config_settings = {one = ["1"], two = ["a", "b"]}\n'
+    )
+    done = spied(own, tmp_path)
+    assert "note: building contained-spied" in done.stdout, done.stdout + done.stderr
+    given = told_by(tmp_path / "house")
+    assert given["settings"] == {"one": "1", "two": ["a", "b"]}
+    assert given["environment"]["CFLAGS"].endswith(" -DX")
+    assert given["environment"]["CMAKE_ARGS"] == "-DY=1"
+    recorded = told(tmp_path / "house", "spied")["choices"]
+    assert recorded["config_settings"] == {"one": ["1"], "two": ["a", "b"]}
+    recipe.write_text(text)
+    done = spied(own, tmp_path, f"--locked={tmp_path / 'house/wheelhouse.json'}", "--cold")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert told_by(tmp_path / "house") | {"environment": {}} == given | {"environment": {}}
+
+
+def test_what_no_build_sees_is_told(shop: Shop, tmp_path: Path) -> None:
+    """Variables and settings that would have been for a build are named, once, with the door."""
+    path = shop.requirements("plain")
+    path.write_text('contained_plain --config-settings="--x=1"\n')
+    words = (f"--wheelhouse={tmp_path / 'house'}", f"--cache={shop.folder / 'cache'}")
+    done = shop.run("build-wheels", f"--requirements={path}", *words, LDFLAGS="-s", CC="cc")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (
+        len(re.findall("note: builds do not see .*CC, .*LDFLAGS.* environment", done.stdout)) == 1
+    )
+    assert "config_settings: " in done.stdout
 
 
 def test_line_to_install_with_can_be_pasted(shop: Shop, house: Path, tmp_path: Path) -> None:

@@ -36,10 +36,11 @@ def test_packages_and_paths(consumer: Consumer) -> None:
 
 
 def test_requirements_come_before_code(consumer: Consumer, tmp_path: Path) -> None:
-    """An environment is made in the builder and copied; hashes are required where there are any."""
+    """An environment is made in the builder and copied; options are build-wheels'."""
     path = tmp_path / "web.txt"
     path.write_text("a==1 --hash=sha256:00\n")
-    text = dockerfile(replace(consumer, requirements=str(path)))
+    words = "--require-hashes"
+    text = dockerfile(replace(consumer, requirements=str(path), wheel_options=words))
     assert text.index("COPY web.txt ./") < text.index("COPY --from=builder /app/venv")
     assert text.index("COPY --from=builder /app/venv") < text.index("COPY . ./")
     assert "--require-hashes" in text

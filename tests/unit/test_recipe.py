@@ -241,3 +241,23 @@ def test_what_cannot_be_set_is_refused(words: str, told: str) -> None:
 def test_budget_that_nothing_or_everything_exceeds(budget: dict[str, object], told: str) -> None:
     """A limit below 0 would fail every build, and a ratio that is no number none."""
     assert told in str(refused({"budget": budget}))
+
+
+@pytest.mark.parametrize(
+    ("name", "choices", "told"),
+    [
+        ("Ruamel.YAML", {}, "wheels.build.ruamel-yaml"),
+        ("a", {"env": {"PATH": "/x"}}, "'PATH' cannot be set"),
+        ("a", {"env": {"LD_PRELOAD": "/x"}}, "'LD_PRELOAD' cannot be set"),
+        ("a", {"env": {"PIP_INDEX_URL": "x"}}, "'PIP_INDEX_URL' cannot be set"),
+        ("a", {"env": {"A B": "x"}}, "'A B' cannot be set"),
+        ("a", {"env": {"CFLAGS": 3}}, "a string"),
+        ("a", {"config_settings": {"x": []}}, "has no value"),
+        ("a", {"flags": {}}, "unknown key 'flags'"),
+    ],
+)
+def test_choices_for_a_build_that_cannot_be(
+    name: str, choices: dict[str, object], told: str
+) -> None:
+    """Names are normalised; where and as whom a build runs is not to choose."""
+    assert told in str(refused({"wheels": {"build": {name: choices}}}))
