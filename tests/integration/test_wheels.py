@@ -25,8 +25,8 @@ from toypython import ROOT
 
 from contain_python.checks.installed import judged
 from contain_python.elf import is_elf, read_elf
-from contain_python.recipe import read_recipe
 from contain_python.files import sha256
+from contain_python.recipe import read_recipe
 from contain_python.wheels.worker import USER
 
 Done = subprocess.CompletedProcess[str]
