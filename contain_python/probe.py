@@ -18,6 +18,7 @@ from typing import Any
 
 from contain_python.confinement import confined
 from contain_python.errors import CheckError
+from contain_python.refusals import OF_THE_MACHINE
 
 TIMEOUT = 180.0
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -65,7 +66,9 @@ def attempt(  # noqa: PLR0913  each names one property of the command
     environment: Mapping[str, str] | None = None,
     timeout: float = TIMEOUT,
 ) -> Outcome:
-    """Run a foreign command, confined, to its end; return how it went, nothing is raised.
+    """Run a foreign command, confined, to its end; return how it went.
+
+    Raises OSError only for what is of this machine, such as too many processes.
 
     It is fed `text`. See `confinement.confined` for what it sees, and may write to.
     """
@@ -97,6 +100,8 @@ def follow(
             start_new_session=True,
         )
     except OSError as problem:
+        if problem.errno in OF_THE_MACHINE:
+            raise  # It says nothing of the command.
         return Outcome(status=127, stdout="", stderr=f"cannot start: {problem}")
     return _finish(process, text, timeout)
 

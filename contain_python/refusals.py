@@ -94,10 +94,7 @@ _KINDS = {
 
 def told(problem: OSError, given: Mapping[str, object]) -> PackError:
     """Return what to tell of an error of the system; `given` are the options of this command."""
-    kind = _KINDS.get(problem.errno or 0)
-    if not kind:
-        what = f"the system refused: {problem.strerror or problem}"
-        kind = _Kind(what=what, remedy="mend that, then run the same command again")
+    kind = _kind(problem)
     places = _places(given)
     paths = [_absolute(name) for name in (problem.filename, problem.filename2) if name]
     if problem.errno in FULL and not paths:
@@ -123,6 +120,17 @@ def completed(problem: PackError, given: Mapping[str, object]) -> PackError:
     return PackError(
         problem.what, expected=problem.expected, found="\n".join(found), remedy=known.remedy
     )
+
+
+def _kind(problem: OSError) -> _Kind:
+    what = f"the system refused: {problem.strerror or problem}"
+    unknown = _Kind(what=what, remedy="mend that, then run the same command again")
+    return _KINDS.get(problem.errno or 0, unknown)
+
+
+def remedy_of(problem: OSError) -> str:
+    """Return what to do about an error of the system, besides choosing another place."""
+    return _kind(problem).remedy
 
 
 def _absolute(name: str | bytes | int) -> Path:

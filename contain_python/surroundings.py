@@ -21,7 +21,7 @@ from typing import Literal
 
 from contain_python.errors import ContainError, PackError, UsageError
 from contain_python.files import remove_tree
-from contain_python.refusals import FULL, OF_THE_MACHINE
+from contain_python.refusals import OF_THE_MACHINE, remedy_of
 from contain_python.workspace import Workspace, home
 
 Status = Literal["ok", "warn", "missing"]
@@ -87,10 +87,10 @@ def _asked(workspace: Workspace, compiles: bool) -> Iterator[tuple[type[ContainE
     yield UsageError, _named("TMPDIR", temporary)
     if compiles:
         yield UsageError, _named("cache", workspace.cache)
+    yield PackError, _open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     yield PackError, _usable("workspace", workspace.root)
     yield PackError, _usable("TMPDIR", temporary)
     yield PackError, _usable("cache", workspace.cache, runs=compiles)
-    yield PackError, _open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     yield UsageError, _home()
     yield UsageError, _locale(sys.stdout.encoding)
 
@@ -127,9 +127,7 @@ def tried(path: Path, *, runs: bool = True) -> tuple[str, str]:
             trials = _TRIALS if runs else _TRIALS[:-1]
             return next(filter(None, (one(Path(folder)) for one in trials)), ("", ""))
     except OSError as problem:
-        full = problem.errno in FULL
-        remedy = "free space there" if full else "let this user write there"
-        return f"nothing can be written there ({problem.strerror})", remedy
+        return f"nothing can be written there ({problem.strerror})", remedy_of(problem)
 
 
 def _locks(folder: Path) -> tuple[str, str] | None:
@@ -155,12 +153,15 @@ def _renames(folder: Path) -> tuple[str, str] | None:
     return None
 
 
+_SILENT = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+
+
 def _runs(folder: Path) -> tuple[str, str] | None:
     program = folder / "program"
     program.write_text("#!/bin/sh\n", encoding="utf-8")
     program.chmod(0o700)
     try:
-        subprocess.run([program], stdin=subprocess.DEVNULL, check=False)  # noqa: S603  it does nothing
+        subprocess.run([program], check=False, **_SILENT)  # noqa: S603  it does nothing
     except PermissionError:
         return "no program runs from there", "mount it without noexec"
     except OSError as problem:
