@@ -153,15 +153,14 @@ def _renames(folder: Path) -> tuple[str, str] | None:
     return None
 
 
-_SILENT = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
-
-
 def _runs(folder: Path) -> tuple[str, str] | None:
     program = folder / "program"
     program.write_text("#!/bin/sh\n", encoding="utf-8")
     program.chmod(0o700)
     try:
-        subprocess.run([program], check=False, **_SILENT)  # noqa: S603  it does nothing
+        subprocess.run(  # noqa: S603  it does nothing
+            [program], stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
     except PermissionError:
         return "no program runs from there", "mount it without noexec"
     except OSError as problem:

@@ -114,11 +114,16 @@ def disk(place: Path, options: str) -> Iterator[Path]:
 
 #: As root, who may read everything, but for what belongs to others.
 MERE = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
-NOBODY = ("unshare", "--mount", "sh", "-c", 'mount --bind /dev/null /etc/passwd && exec "$@"', "sh")
+#: systemd's service of names knows root without a line of /etc/passwd.
+NOBODY = (
+    *("unshare", "--mount", "sh", "-ec"),
+    'for file in passwd nsswitch.conf; do mount --bind /dev/null "/etc/$file"; done; exec "$@"',
+    "sh",
+)
 
 
 def without_home(folder: Path, _: ExitStack) -> Walk:
-    variables = {"HOME": None, "XDG_CACHE_HOME": None}
+    variables: dict[str, str | None] = {"HOME": None, "XDG_CACHE_HOME": None}
     return Walk(folder, before=NOBODY, environment=variables, cache="")
 
 
