@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,13 @@ from typing import Any
 from contain_python.components import File
 from contain_python.errors import SourceError, UsageError
 from contain_python.files import sha256
+from contain_python.papers import read_manifest
+
+#: What is shown of an artifact, or compared.
+_SHOWN = (
+    *("kind", "prefix", "release", "tarball", "files"),
+    *("tool", "patches", "configure", "compiler", "packages", "profile"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,41 +64,20 @@ def files_of(rows: list[dict[str, Any]], prefix: str) -> tuple[File, ...]:
 
 
 def describe(path: Path) -> Described:
-    """Return the artifact of a tarball or of the manifest beside it. Raises UsageError."""
+    """Return the artifact of a tarball or of the manifest beside it.
+
+    Raises UsageError or SourceError.
+    """
     manifest = path if path.suffix == ".json" else path.parent / f"{_stem(path.name)}.json"
-    try:
-        data = json.loads(manifest.read_text(encoding="utf-8"))
-        tarball = manifest.with_name(data["tarball"]["name"])
-        found = Described(manifest=manifest, tarball=tarball, data=data)
-        # What a manifest must have.
-        found.files, found.packed, data["release"]["version"], data["kind"]
-        _check(data)
-    except (FileNotFoundError, IsADirectoryError):
+    if not manifest.is_file():
         raise UsageError(
             f"there is no manifest {'in' if path.is_dir() else 'beside'} {path}",
             expected="a tarball that invoke build-python made, beside its manifest, or that",
-        ) from None
-    except (OSError, LookupError, ValueError, TypeError, AttributeError, RecursionError) as problem:
-        raise UsageError(
-            f"{manifest} is no manifest",
-            expected="python-VERSION-linux-ARCH-FLAVOUR.json of invoke build-python",
-            found=f"{type(problem).__name__}: {problem}",
-        ) from problem
-    return found
-
-
-def _check(data: dict[str, Any]) -> None:
-    """Raise what reading it raises for a manifest without what is compared and shown of it."""
-    data["compiler"], data["tool"]["version"], data["tool"]["fingerprint"][:16]
-    for words in (data["configure"], data["packages"], data.get("make", [])):
-        words[:0]
-    if data["profile"]:
-        data["profile"]["name"]
-    for patch in data["patches"]:
-        patch["name"], patch["sha256"][:16]
-    for row in data.get("ledger", []):
-        # What was rewritten has no bytes.
-        row["stage"], row["rule"], row["files"], row.get("bytes", 0) + 0
+        )
+    data = read_manifest(manifest, *_SHOWN)
+    return Described(
+        manifest=manifest, tarball=manifest.with_name(data["tarball"]["name"]), data=data
+    )
 
 
 def _stem(name: str) -> str:

@@ -14,6 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from contain_python.console import Console
 from contain_python.engines import DEFAULT_BASE, check_reference, context
 from contain_python.errors import UsageError
+from contain_python.papers import read_manifest
 from contain_python.recipe import read_recipe
 from contain_python.releases import read_lock
 from contain_python.runtime_packages import offered, read_needed
@@ -133,13 +134,8 @@ def dockerfile(consumer: Consumer) -> str:
     # tini is what the Dockerfile's ENTRYPOINT starts.
     choices = dict.fromkeys([*consumer.offered.split(), "tini"])
     rows = (*read_needed(manifest), *offered(choices, "apt"))
-    data = json.loads(manifest.read_text(encoding="utf-8"))
-    try:
-        version, prefix = str(data["release"]["version"]), str(data["prefix"])
-    except (KeyError, TypeError) as problem:
-        raise UsageError(
-            f"{manifest} is no manifest of a flavour", found=f"it has no {problem}"
-        ) from problem
+    data = read_manifest(manifest, "prefix", "release")
+    version, prefix = data["release"]["version"], data["prefix"]
     base = consumer.base or DEFAULT_BASE
     builder = consumer.builder or f"contain-python-builder:{version}"
     check_reference("--base", base)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from packaging.version import Version
@@ -14,7 +13,7 @@ from contain_python.errors import SourceError, UsageError
 from contain_python.files import sha256
 from contain_python.laying import Tarball
 from contain_python.model import Progress
-from contain_python.recipe import check_prefix
+from contain_python.papers import read_manifest
 
 
 def deploy(tarball: str, also: str, root: str, console: Console) -> None:
@@ -48,22 +47,14 @@ def described(path: Path) -> Tarball:
         )
     refuse_unlisted(path)
     manifest = path.parent / f"{path.name.rpartition('.tar.')[0]}.json"
-    try:
-        data = json.loads(manifest.read_text(encoding="utf-8"))
-        version = Version(data["release"]["version"])
-        check_prefix(data["prefix"])
-        one = Tarball(
-            path=path,
-            kind=data["kind"],
-            prefix=data["prefix"],
-            series=f"{version.major}.{version.minor}",
-        )
-    except (OSError, ValueError, KeyError, TypeError, UsageError) as problem:
-        raise SourceError(
-            f"there is no manifest {manifest.name} that can be read",
-            found=str(problem),
-            remedy="fetch it again; it stands beside the tarball",
-        ) from problem
+    data = read_manifest(manifest, "kind", "prefix", "release", "tarball")
+    version = Version(data["release"]["version"])
+    one = Tarball(
+        path=path,
+        kind=data["kind"],
+        prefix=data["prefix"],
+        series=f"{version.major}.{version.minor}",
+    )
     refuse_other_papers(manifest, data, path)
     return one
 

@@ -105,6 +105,7 @@ def _profile(prefix: Prefix) -> dict[str, Any] | None:
     return {
         "name": profile.path.name,
         "sha256": profile.sha256,
+        "origin": profile.origin,
         "key": unstructure(profile.key),
     }
 

@@ -140,11 +140,15 @@ class ProfileKey:
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """A recorded PGO profile: its file, the SHA-256 of that, and what it was recorded for."""
+    """A recorded PGO profile: its file, the SHA-256 of that, and what it was recorded for.
+
+    `origin` says from where it was taken: who recorded it shaped the code.
+    """
 
     path: Path
     sha256: str
     key: ProfileKey
+    origin: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -9,6 +10,7 @@ from contain_python import profiles
 from contain_python.errors import ContainError, SourceError, ToolchainError, UsageError
 from contain_python.fetching import MirrorFailed, check_content, fetch
 from contain_python.files import write_whole
+from contain_python.mirrors import without_password
 from contain_python.model import Profile, ProfileKey
 from contain_python.recipe import NamedProfile
 from contain_python.request import Request
@@ -23,14 +25,14 @@ def choose_profile(request: Request, key: ProfileKey, note: Note) -> Profile | N
     does not fit, ToolchainError if the request demands a profile and none fits.
     """
     if request.profile:
-        return _named(request.profile, key)
+        return replace(_named(request.profile, key), origin="named by --profile")
     cache = request.workspace.cache / "profiles"
     for named in request.recipe.profile:
         if named.name.startswith(f"python-{key.version}-"):
             _bring(named, cache, request, note)
     chosen, refusals = profiles.find(key, [request.recipe.root / "profiles", cache], note)
     if chosen:
-        return chosen
+        return replace(chosen, origin=_origin(chosen, request))
     if refusals:
         note(_nearest(refusals))
     if request.require_profile:
@@ -41,6 +43,14 @@ def choose_profile(request: Request, key: ProfileKey, note: Note) -> Profile | N
             remedy="record one with invoke train, or build without --require-profile",
         )
     return None
+
+
+def _origin(chosen: Profile, request: Request) -> str:
+    """Return who recorded a profile, as far as its place tells."""
+    if chosen.path.parent == request.recipe.root / "profiles":
+        return "profiles/ beside the recipe"
+    named = (one for one in request.recipe.profile if one.name == chosen.path.name)
+    return next((without_password(one.url) for one in named), profiles.HERE)
 
 
 def _nearest(refusals: tuple[profiles.Refusal, ...]) -> str:

@@ -12,14 +12,14 @@ import json
 import re
 import sys
 import tarfile
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass, fields, replace
+from pathlib import Path, PurePosixPath
 
 import zstandard
 
 from contain_python.errors import ContainError, RecipeError, SourceError
 from contain_python.extraction import open_tar, refuse_hostile
-from contain_python.files import sha256, sorted_files
+from contain_python.files import human_size, sha256, sorted_files
 from contain_python.keeping import digest
 from contain_python.model import Profile, ProfileKey, Release
 from contain_python.store import Entry, Note, Store, short
@@ -27,12 +27,18 @@ from contain_python.structure import structure
 
 ENDING = ".profile.tar.zst"
 
+#: The origin of a profile that a build, or train, recorded.
+HERE = "recorded on this machine"
+
 _KEY = "profile.json"
 _CLANG = "code.profclangd"
 _BOLT = "python.fdata"
 #: 3.11 compiles extensions into a directory that repeats the source's own path.
 _SOURCE = "@source@"
 _LEVEL = 19
+#: Far more than any profile has in one file, in bytes.
+_MOST = 256 << 20
+_MOST_KEY = 1 << 20
 #: How many differences of two configure lines are told: there can be dozens.
 _TOLD = 4
 
@@ -130,7 +136,7 @@ def record(root: Path, key: ProfileKey, store: Store) -> Profile:
     data = _archive(root, key, names)
     machine = key.machine.split("-", maxsplit=1)[0]
     what = f"python-{key.version}-linux-{machine}-{compiler_name(key.compiler)}"
-    return read(store.put(what, digest(key), data).path)
+    return replace(read(store.put(what, digest(key), data).path), origin=HERE)
 
 
 def compiler_name(identity: str) -> str:
@@ -179,7 +185,7 @@ def read(path: Path) -> Profile:
     with open_tar(path) as tar:
         first = tar.next()
         content = tar.extractfile(first) if first and first.name == _KEY else None
-        text = content.read() if content else b""
+        text = content.read(_MOST_KEY) if content else b""
     try:
         key = structure(ProfileKey, json.loads(text), path.name)
     except (ValueError, RecipeError) as problem:
@@ -206,17 +212,35 @@ def entry_of(path: Path) -> Entry:
 
 
 def lay(profile: Profile, root: Path) -> None:
-    """Put a profile into a build tree, as training would have left it. Raises SourceError."""
+    """Put a profile into a build tree, as training would have left it.
+
+    Raises SourceError, with nothing written, for one that holds anything but counters: whoever made
+    it could replace any source file.
+    """
     inner = str(root).strip("/")
     with open_tar(profile.path) as tar:
         members = tar.getmembers()
         refuse_hostile(members, profile.path)
         for member in members:
+            _refuse_other(member, profile.path)
+        for member in members[1:]:
             content = tar.extractfile(member)
-            if content and member.name != _KEY:
-                target = root / member.name.replace(_SOURCE, inner)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content.read())
+            assert content is not None  # noqa: S101  for mypy: all are regular files
+            target = root / member.name.replace(_SOURCE, inner)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content.read())
+
+
+def _refuse_other(member: tarfile.TarInfo, path: Path) -> None:
+    name = PurePosixPath(member.name)
+    counters = name.suffix == ".gcda" or member.name in (_CLANG, _BOLT, _KEY)
+    if not (member.isreg() and counters and member.size <= _MOST):
+        raise SourceError(
+            f"{path.name} is no recorded profile",
+            expected=f"gcc's .gcda files, {_CLANG} or {_BOLT}, of at most {human_size(_MOST)} each",
+            found=f"{member.name!r} of {human_size(member.size)}",
+            remedy="do not use it: record one with invoke train",
+        )
 
 
 def find(

@@ -79,7 +79,9 @@ def _dependencies(provenance: Provenance, manifest: dict[str, Any]) -> Iterator[
         yield {"name": "patch", "uri": uri, "digest": {"sha256": patch["sha256"]}}
     if profile := manifest["profile"]:
         digest = {"sha256": profile["sha256"]}
-        yield {"name": "PGO profile", "uri": f"profiles/{profile['name']}", "digest": digest}
+        uri = f"profiles/{profile['name']}"
+        origin = {"annotations": {"origin": profile["origin"]}} if "origin" in profile else {}
+        yield {"name": "PGO profile", "uri": uri, "digest": digest, **origin}
     if provenance.image:
         yield _image(provenance.image)
     for package in manifest["packages"]:

@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from contain_python import manifest as manifests
-from contain_python import toolchain
+from contain_python import papers, toolchain
 from contain_python.commands import Options
 from contain_python.console import Console
-from contain_python.errors import CheckError, RecipeError, ToolchainError, UsageError
+from contain_python.errors import CheckError, ToolchainError, UsageError
 from contain_python.files import sha256
 from contain_python.inputs import BuildInputs
 from contain_python.keeping import tool_fingerprint
-from contain_python.model import Artifact, ProfileKey, Release
+from contain_python.model import Artifact, ProfileKey
 from contain_python.pipeline import build
 from contain_python.preflight import job_count, prepare
 from contain_python.profile_choice import choose_profile
-from contain_python.recipe import Recipe, read_recipe
+from contain_python.recipe import read_recipe
+from contain_python.recorded_recipe import recipe_of
+from contain_python.releases import release_of
 from contain_python.report import show_artifacts
 from contain_python.request import Request
 from contain_python.store import short
@@ -71,22 +73,15 @@ def rebuild(path: str, options: Options, console: Console) -> None:
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """Return a manifest's data. Raises UsageError for what is none."""
-    problem = UsageError(
-        f"{path} is no manifest of format {manifests.FORMAT}",
-        expected="the .json beside a tarball that this tool packed",
-        remedy="invoke rebuild --manifest dist/python-VERSION-linux-ARCH-runtime.json",
-    )
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as cause:
-        problem.found = getattr(cause, "strerror", None) or str(cause)
-        raise problem from cause
-    if not isinstance(data, dict) or data.get("format") != manifests.FORMAT:
-        raise problem
-    lacking = [name for name in _READ if name not in data]
-    if lacking:
-        raise UsageError("the manifest is not whole", found="no " + ", ".join(lacking))
+    """Return the data of a manifest that a build can repeat. Raises UsageError or SourceError."""
+    data = papers.read_manifest(path, "format", *_READ)
+    if data["format"] != manifests.FORMAT:
+        raise UsageError(
+            f"{path} is of another format",
+            expected=f"a manifest of format {manifests.FORMAT}",
+            found=str(data["format"]),
+            remedy="rebuild it with the version of this tool that wrote it",
+        )
     return data
 
 
@@ -94,12 +89,8 @@ def request_of(data: dict[str, Any], options: Options) -> Request:
     """Return the build that a manifest describes: its release, its recipe, our own directories."""
     find_zig()
     ours = read_recipe(Path(options.recipe))
-    release_data = {key: value for key, value in data["release"].items() if key != "superseded"}
-    try:
-        release = structure(Release, release_data, "release")
-        theirs = structure(Recipe, data["recipe"], "recipe")
-    except (KeyError, RecipeError) as problem:
-        raise UsageError("the manifest is not whole", found=str(problem)) from problem
+    release = release_of(data["release"], "release")
+    theirs = recipe_of(data["recipe"])
     cache = cache_of(options.cache)
     profile = Path(options.profile).resolve() if options.profile else None
     workspace = Workspace(

@@ -211,6 +211,22 @@ def parse_lock(data: dict[str, object], where: str) -> Lock:
     return Lock(as_of=content.as_of, series=content.series, releases=releases)
 
 
+def release_of(data: dict[str, object], where: str) -> Release:
+    """Return a release of a manifest, as well checked as a locked one. Raises SourceError."""
+    told = {key: value for key, value in data.items() if not key.startswith("superseded")}
+    newer = str(data.get("superseded_by", ""))
+    try:
+        entry = structure(_Entry, told, where)
+        _check_entry(entry, where)
+        if newer:
+            _canonical(newer, f"{where}.superseded_by")
+    except RecipeError as problem:
+        raise SourceError(
+            f"the manifest's {problem.what}", expected=problem.expected, found=problem.found
+        ) from problem
+    return Release(**vars(entry), superseded_by=newer)
+
+
 def _check_series(name: str, series: Series, where: str) -> None:
     place = f"{where}.series.{name}"
     newest = _canonical(series.newest, f"{place}.newest")

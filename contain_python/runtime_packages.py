@@ -7,7 +7,6 @@ time only stands in `opened.toml`.
 from __future__ import annotations
 
 import functools
-import json
 import re
 import shutil
 import tempfile
@@ -24,9 +23,10 @@ from contain_python import process
 from contain_python.bundled.place import PLACE
 from contain_python.distribution import Packages, distribution_package_of, machine_manager
 from contain_python.elf import ElfFacts, read_elf
-from contain_python.errors import RecipeError, ToolchainError, UsageError
+from contain_python.errors import RecipeError, SourceError, ToolchainError
 from contain_python.files import sorted_files
 from contain_python.model import Prefix
+from contain_python.papers import read_manifest
 from contain_python.structure import one_of, structure
 
 #: One alternative of a Debian dependency: "libssl3 (>= 3.0.0)" (Debian Policy, section 7.1).
@@ -233,14 +233,14 @@ def offered(names: Iterable[str], manager: str) -> tuple[RuntimePackage, ...]:
 
 
 def read_needed(manifest: Path) -> tuple[RuntimePackage, ...]:
-    """Return the packages that a manifest says a flavour needs. Raises UsageError."""
+    """Return the packages that a manifest says a flavour needs.
+
+    Raises UsageError or SourceError.
+    """
+    rows = read_manifest(manifest, "runtime_packages")["runtime_packages"]
     try:
-        rows = json.loads(manifest.read_text(encoding="utf-8"))["runtime_packages"]
         return structure(tuple[RuntimePackage, ...], rows, manifest.name)
-    except (OSError, ValueError, KeyError, TypeError, RecipeError) as problem:
-        raise UsageError(
-            f"{manifest} does not tell what is needed at run time",
-            expected="the manifest of a flavour, python-VERSION-linux-ARCH-runtime.json",
-            found=getattr(problem, "strerror", None) or str(problem),
-            remedy="name one with --manifest; invoke build-python writes them into dist/",
+    except RecipeError as problem:
+        raise SourceError(
+            f"{manifest} is no manifest", found=str(problem), remedy="fetch it again"
         ) from problem

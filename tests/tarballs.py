@@ -37,7 +37,11 @@ def pack(
         "kind": kind,
         "prefix": prefix,
         "release": {"version": version},
-        "tarball": {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()},
+        "tarball": {
+            "name": path.name,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "size": path.stat().st_size,
+        },
     }
     (dist / f"python-{version}-linux-x86_64-{kind}.json").write_text(json.dumps(manifest))
     with (dist / "SHA256SUMS").open("a") as sums:

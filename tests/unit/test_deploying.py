@@ -8,7 +8,7 @@ import pytest
 from tarballs import PREFIX, Files, a_python, pack, put, tree
 
 from contain_python import laying
-from contain_python.errors import CheckError, SourceError, UsageError
+from contain_python.errors import CheckError, ContainError, SourceError, UsageError
 
 
 def test_a_flavour_replaces_its_prefix(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_manifest_that_cannot_be_read(tmp_path: Path, text: str) -> None:
     """One clear message, for whatever is wrong with it."""
     path = pack(tmp_path / "dist", "3.13.15", a_python("3.13"))
     (tmp_path / "dist/python-3.13.15-linux-x86_64-runtime.json").write_text(text)
-    with pytest.raises(SourceError, match="no manifest"):
+    with pytest.raises(ContainError, match="no manifest"):
         put(tmp_path / "root", path)
 
 

@@ -160,7 +160,7 @@ def test_debug_symbols_have_no_checks(tmp_path: Path, workspace: Workspace) -> N
     """The manifest of the debug symbols lists files, and neither libraries nor checks."""
     data = manifest(tmp_path, workspace, "debug")
     assert not {"libraries", "ledger", "checks"} & set(data)
-    assert [row["path"] for row in data["files"]] == ["x.debug"]
+    assert [row["path"] for row in data["files"]] == ["usr/lib/debug", "usr/lib/debug/x.debug"]
 
 
 def test_libraries_and_their_packages(tmp_path: Path) -> None:

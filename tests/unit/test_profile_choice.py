@@ -60,11 +60,13 @@ def test_order(tmp_path: Path) -> None:
     request, notes = a_request(tmp_path), list[str]()
     assert choose_profile(request, KEY, notes.append) is None
     cached = a_profile(tmp_path / "cache/profiles", counters="cached")
-    assert choose_profile(request, KEY, notes.append) == cached
+    assert choose_profile(request, KEY, notes.append) == replace(cached, origin=profiles.HERE)
     shipped = a_profile(tmp_path / "recipe/profiles", counters="shipped")
-    assert choose_profile(request, KEY, notes.append) == shipped
+    beside = "profiles/ beside the recipe"
+    assert choose_profile(request, KEY, notes.append) == replace(shipped, origin=beside)
     own = a_profile(tmp_path / "own", counters="own")
-    assert choose_profile(replace(request, profile=own.path), KEY, notes.append) == own
+    found = choose_profile(replace(request, profile=own.path), KEY, notes.append)
+    assert found == replace(own, origin="named by --profile")
     assert notes == []
 
 

@@ -34,6 +34,7 @@ from contain_python.profiles import (
 )
 from contain_python.recipe import Build, Compiler, Modules, Recipe
 from contain_python.stages.configure import configure_argv
+from contain_python.structure import unstructure
 
 KEY = ProfileKey(
     version="3.13.15",
@@ -392,3 +393,33 @@ def test_damaged_profile_is_refused_or_set_aside(tmp_path: Path) -> None:
     assert find(KEY, [path.parent], said.append) == (None, ())
     assert "is damaged" in said[0]
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        "Modules/getpath.c",
+        "Lib/os.py",
+        "configure",
+        "Makefile",
+        "x.gcda/../y.c",
+        "code.profclangd/x",
+    ],
+)
+def test_profile_that_holds_something_else(tmp_path: Path, member: str) -> None:
+    """A profile holds counters; with a source file among them nothing of it is laid."""
+    key = json.dumps(unstructure(KEY)).encode()
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w") as tar:
+        for name, data in (("profile.json", key), ("a.gcda", b"counters"), (member, b"evil")):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    packed = zstandard.ZstdCompressor().compress(raw.getvalue())
+    entry = store_of(tmp_path).put("python-3.13.15-linux-x86_64-gcc-12.2.0", digest(KEY), packed)
+    root = tmp_path / "tree"
+    write(root / "Modules/getpath.c", "honest")
+    with pytest.raises(SourceError, match=r"is no recorded profile|refusing to extract"):
+        lay(read(entry.path), root)
+    assert names(root) == ["Modules"]
+    assert (root / "Modules/getpath.c").read_text() == "honest"

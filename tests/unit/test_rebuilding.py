@@ -15,12 +15,11 @@ from values import a_release, a_workspace, write
 from contain_python import profiles
 from contain_python.commands import Options
 from contain_python.console import Console
-from contain_python.errors import ToolchainError, UsageError
+from contain_python.errors import ContainError, SourceError, ToolchainError, UsageError
 from contain_python.inputs import BuildInputs
 from contain_python.manifest import FORMAT
 from contain_python.model import Profile
 from contain_python.rebuilding import (
-    _READ,
     Gap,
     differing_members,
     gaps_of,
@@ -49,18 +48,28 @@ def test_vital_gap_ends_it() -> None:
     assert str(a_gap(vital=True)) == "compiler: recorded gcc 12, here gcc 14"
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", json.dumps({"format": FORMAT + 1})])
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}"])
 def test_what_is_no_manifest(tmp_path: Path, text: str) -> None:
-    """Anything but a manifest of this format is refused."""
-    with pytest.raises(UsageError, match="no manifest of format"):
+    """Anything but a manifest is refused as damaged."""
+    with pytest.raises(ContainError, match="is no manifest"):
         read_manifest(write(tmp_path / "x.json", text))
+
+
+def test_manifest_of_another_format(tmp_path: Path) -> None:
+    """A manifest that another version of this tool wrote is told as such."""
+    shutil.copy(ROOT / "contain.toml", tmp_path)
+    request = a_request(tmp_path)
+    data = manifest_of(request, recorded(request, tmp_path / "profiles", "1"))
+    path = write(tmp_path / "x.json", json.dumps(data | {"format": FORMAT + 1}))
+    with pytest.raises(UsageError, match="is of another format"):
+        read_manifest(path)
 
 
 def test_missing_manifest(tmp_path: Path) -> None:
     """A file that is not there is told as such."""
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UsageError, match="there is no manifest") as caught:
         read_manifest(tmp_path / "x.json")
-    assert caught.value.found == "No such file or directory"
+    assert caught.value.found == "nothing"
 
 
 def rows(*names: str, **fields: int) -> dict[str, Any]:
@@ -88,10 +97,12 @@ def test_hashes_are_shortened() -> None:
 
 def test_manifest_that_lacks_a_part(tmp_path: Path) -> None:
     """A manifest of the right format of which a part is gone is told with that part."""
-    data = dict.fromkeys(_READ, "something") | {"format": FORMAT}
+    shutil.copy(ROOT / "contain.toml", tmp_path)
+    request = a_request(tmp_path)
+    data = manifest_of(request, recorded(request, tmp_path / "profiles", "1"))
     assert read_manifest(write(tmp_path / "x.json", json.dumps(data))) == data
     del data["patches"]
-    with pytest.raises(UsageError, match="not whole") as caught:
+    with pytest.raises(UsageError, match="is no manifest") as caught:
         read_manifest(write(tmp_path / "x.json", json.dumps(data)))
     assert caught.value.found == "no patches"
 
@@ -225,5 +236,5 @@ def test_manifest_with_nonsense(tmp_path: Path, part: str) -> None:
     request = a_request(tmp_path)
     data = manifest_of(request, recorded(request, tmp_path / "profiles", "1"))
     data[part] = {"nonsense": 1}
-    with pytest.raises(UsageError, match="the manifest is not whole"):
+    with pytest.raises(SourceError, match="the manifest's"):
         request_of(data, Options(recipe=str(tmp_path / "contain.toml")))

@@ -13,7 +13,7 @@ from values import a_prefix, write
 from contain_python import distribution, runtime_packages
 from contain_python.console import Console
 from contain_python.containers import show_runtime_packages
-from contain_python.errors import UsageError
+from contain_python.errors import ContainError, UsageError
 from contain_python.runtime_packages import (
     Offered,
     Opened,
@@ -138,7 +138,7 @@ def test_other_files_are_no_manifests(tmp_path: Path, text: str) -> None:
     """One clear message for whatever else is named."""
     path = tmp_path / "m.json"
     path.write_text(text)
-    with pytest.raises(UsageError, match="does not tell what is needed"):
+    with pytest.raises(ContainError, match="is no manifest"):
         read_needed(path)
 
 
