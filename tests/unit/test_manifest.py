@@ -77,7 +77,7 @@ def manifest(
         write(tmp_path / name / "lib/ü.py", f"# {name}\n")
         write(tmp_path / name / "bin/tool", "#!/bin/sh\n", mode=0o755)
         (tmp_path / name / "bin/link").symlink_to("tool")
-    write(tmp_path / "symbols/x.debug", "symbols")
+    write(tmp_path / "symbols/usr/lib/debug/x.debug", "symbols")
     flavours = Flavours(
         runtime=a_build(tmp_path / "runtime", workspace),
         builder=a_build(tmp_path / "builder", workspace),

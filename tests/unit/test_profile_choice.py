@@ -10,6 +10,7 @@ import pytest
 from servers import Answer, serving, status, whole
 from values import a_release, a_workspace, names, write
 
+from contain_python import profiles
 from contain_python.commands import Options, build_python
 from contain_python.console import Console
 from contain_python.errors import ToolchainError, UsageError
