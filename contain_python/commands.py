@@ -43,7 +43,7 @@ from contain_python.recipe import (
     overridden,
     read_recipe,
 )
-from contain_python.releases import Lock, read_lock
+from contain_python.releases import Lock, read_lock, refuse_too_old
 from contain_python.report import show_artifacts, show_confinement, show_results
 from contain_python.request import Request
 from contain_python.rules import Rules
@@ -171,6 +171,12 @@ def _cache(options: Options) -> Path:
 
 def chosen(lock: Lock, recipe: Recipe, options: Options) -> Release:
     """Return the release to build. Raises UsageError or SourceError."""
+    release = _asked_for(lock, recipe, options)
+    refuse_too_old(release.parsed)
+    return release
+
+
+def _asked_for(lock: Lock, recipe: Recipe, options: Options) -> Release:
     if options.source:
         return lock.of_source(Path(options.source), sha256=options.sha256, wanted=options.python)
     if options.sha256:

@@ -1,10 +1,11 @@
 """Becomes a command that may do next to nothing: what `confinement` decides, this script does.
 
-It is run by its path, as guard.py is, so it has the standard library alone; and it imports little,
-to start fast: what it is told is packed by marshal, which needs no module. Its first argument tells
-how the command is confined (confinement.py); the others are the command. With "rounds" there are
-several commands, and each is started so often, in turn; printed is how long each start took. That
-has to be measured in here, where it is not a start of this script that takes the time.
+It has the standard library alone, as guard.py has, and imports little, to start fast: it is run by
+an import, so that its byte-code is kept, and what it is told is packed by marshal, which is built
+in. Its first argument tells how the command is confined (confinement.py); the others are the
+command. With "rounds" there are several commands, and each is started so often, in turn; printed is
+how long each start took. That has to be measured in here, where it is not a start of this script
+that takes the time.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ import os
 import resource
 import sys
 import time
-from typing import Any
 
-Spec = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any  # It takes as long to import as all others.
+
+    Spec = dict[str, Any]
 
 _FLAGS = {"files": 0x00020000, "ipc": 0x08000000, "processes": 0x20000000, "network": 0x40000000}
 _NEW_USER = 0x10000000
@@ -212,10 +216,21 @@ def _run(spec: Spec, argv: list[str]) -> None:
     for number in _IGNORED:
         _call("signal", number, None)
     try:
-        os.execvp(argv[0], argv)  # noqa: S606  argument lists only, no shell
+        _execute(argv)
     except OSError as problem:
         _say(f"cannot start: {problem}")
         os._exit(_NOT_STARTED)
+
+
+def _execute(argv: list[str]) -> None:
+    """Become a command, which PATH leads to; os.execvp imports a module that may be hidden."""
+    folders = [""] if "/" in argv[0] else os.environ.get("PATH", os.defpath).split(":")
+    for folder in folders:
+        try:
+            os.execv(f"{folder}/{argv[0]}" if folder else argv[0], argv)  # noqa: S606  no shell
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            if folder == folders[-1]:
+                raise
 
 
 def _times(commands: list[list[str]], rounds: int) -> list[list[float]]:
@@ -336,13 +351,14 @@ def machine(user: int) -> dict[str, Any]:
     }
 
 
-if __name__ == "__main__":
-    _spec = marshal.loads(bytes.fromhex(sys.argv[1]))  # noqa: S302  it is our own
-    if "machine" in _spec:
-        print(machine(_spec["machine"]))  # noqa: T201
-    else:
-        try:
-            confine(_spec, sys.argv[2:])
-        except OSError as _problem:
-            _say(f"cannot confine it: {_problem}")
-            os._exit(_FAILED)
+def main() -> None:
+    """Do what the command line tells."""
+    spec = marshal.loads(bytes.fromhex(sys.argv[1]))  # noqa: S302  it is our own
+    if "machine" in spec:
+        print(machine(spec["machine"]))  # noqa: T201
+        return
+    try:
+        confine(spec, sys.argv[2:])
+    except OSError as problem:
+        _say(f"cannot confine it: {problem}")
+        os._exit(_FAILED)

@@ -27,7 +27,10 @@ from typing import Any
 #: A user whom nobody is: Debian and systemd keep the number free. It needs no account.
 OTHER_USER = 65533
 
-_SCRIPT = Path(__file__).with_name("confined.py")
+#: Last on the path: names of ours must not stand before the standard library's.
+_START = (
+    f"import sys; sys.path.append({str(Path(__file__).parent)!r}); import confined; confined.main()"
+)
 _GIGABYTE = 1 << 30
 
 #: For what is judged, and far above the peaks of what is measured.
@@ -66,7 +69,7 @@ def machine() -> Machine:
 
 
 def _script(spec: dict[str, Any]) -> list[str]:
-    return [sys.executable, "-I", "-S", str(_SCRIPT), marshal.dumps(spec).hex()]
+    return [sys.executable, "-I", "-S", "-c", _START, marshal.dumps(spec).hex()]
 
 
 def other_user(*paths: Path) -> tuple[int | None, str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -73,17 +74,16 @@ def difference(first: Described, second: Described) -> Difference:
 
 
 def _difference(first: Described, second: Described) -> Difference:
+    name = renaming(*(one.data["release"]["version"] for one in (first, second)))
     return Difference(
         first=first.name,
         second=second.name,
         sizes=_sizes(first, second),
-        files=file_changes(first.files, second.files),
-        libraries=_sides(
-            *(
-                [f"{row['soname']} ({row['package']})" for row in one.data.get("libraries", [])]
-                for one in (first, second)
-            )
+        files=file_changes(
+            [replace(one, path=name(one.path), target=name(one.target)) for one in first.files],
+            second.files,
         ),
+        libraries=_sides(_libraries(first, name), _libraries(second, str)),
         packages=_sides(
             *(
                 [
@@ -94,8 +94,27 @@ def _difference(first: Described, second: Described) -> Difference:
             )
         ),
         inputs=_sides(_inputs(first.data), _inputs(second.data)),
-        symbols=_symbols(first, second),
+        symbols=_symbols(first, second, name),
     )
+
+
+def renaming(before: str, after: str) -> Callable[[str], str]:
+    """Return what gives names of one release's series those of another's.
+
+    lib/python3.13/json is compared with lib/python3.14/json, and python3.13 with python3.14.
+    """
+    old, new = (version.split(".")[:2] for version in (before, after))
+    dotted = re.compile(rf"(?<![\d.]){re.escape('.'.join(old))}(?!\.?\d)")
+    tagged = re.compile(rf"(?<=cpython-){''.join(old)}(?!\d)")
+
+    def renamed(name: str) -> str:
+        return tagged.sub("".join(new), dotted.sub(".".join(new), name))
+
+    return renamed
+
+
+def _libraries(one: Described, name: Callable[[str], str]) -> list[str]:
+    return [f"{name(row['soname'])} ({row['package']})" for row in one.data.get("libraries", [])]
 
 
 def file_changes(before: Iterable[File], after: Iterable[File]) -> tuple[FileChange, ...]:
@@ -161,10 +180,10 @@ def _sides(first: Iterable[str], second: Iterable[str]) -> Sides:
     return Sides(removed=tuple(sorted(before - after)), added=tuple(sorted(after - before)))
 
 
-def _symbols(first: Described, second: Described) -> Sides | None:
+def _symbols(first: Described, second: Described, name: Callable[[str], str]) -> Sides | None:
     if not (first.tarball.is_file() and second.tarball.is_file()):
         return None
-    return _sides(_exported(first), _exported(second))
+    return _sides(map(name, _exported(first)), _exported(second))
 
 
 def _exported(one: Described) -> list[str]:

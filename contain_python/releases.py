@@ -24,7 +24,21 @@ _SOURCE_NAME = re.compile(
     r"(?:Python-|python3\.\d+_)(?P<version>3\.\d+\.\d+~?(?:(?:a|b|rc)\d+)?)"
     r"(?:\.orig)?\.(?P<format>tar\.xz|tar\.gz|tgz)"
 )
+#: Earlier ones have neither configure's options nor the files of today.
+OLDEST = "3.11"
+
 _HOW_TO_LOCK = "docs/releases.md says how to lock a release"
+
+
+def refuse_too_old(version: Version) -> None:
+    """Raise UsageError for a release or a series that this tool cannot build."""
+    if version.release[:2] < Version(OLDEST).release:
+        raise UsageError(
+            f"Python {version} is too old to be built by this tool",
+            expected=f"{OLDEST} or later",
+            remedy=f"ask for a later one: --python {OLDEST}; docs/releases.md has those that are"
+            " locked",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

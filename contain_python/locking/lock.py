@@ -27,7 +27,7 @@ from contain_python.locking.proving import Wish, prove
 from contain_python.mirrors import Candidate, candidates
 from contain_python.model import Progress, Release, Verification
 from contain_python.recipe import Recipe, find_recipe, read_recipe
-from contain_python.releases import Lock, Series, read_lock
+from contain_python.releases import Lock, Series, read_lock, refuse_too_old
 from contain_python.structure import unstructure
 from contain_python.workspace import cache_of
 
@@ -129,6 +129,7 @@ def _version(name: str, lock: Lock, news: News, work: _Work) -> str:
             f"{name!r} is not a Python version",
             expected="a series such as 3.13, or a release such as 3.13.15 or 3.15.0rc2",
         ) from None
+    refuse_too_old(asked)
     if len(asked.release) == 3:  # noqa: PLR2004  major, minor and patch
         return str(asked)
     if len(asked.release) != 2:  # noqa: PLR2004  a series

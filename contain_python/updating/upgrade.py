@@ -24,7 +24,7 @@ from contain_python.inspection import extracted, starts_of
 from contain_python.locking.lock import Wanted as ToLock
 from contain_python.locking.lock import lock
 from contain_python.recipe import read_recipe
-from contain_python.releases import read_lock
+from contain_python.releases import read_lock, refuse_too_old
 from contain_python.request import Request
 from contain_python.surroundings import temporary_directory
 from contain_python.updating.change_note import Before, Changes, note_text
@@ -51,7 +51,8 @@ def upgrade(wanted: Wanted, options: commands.Options, console: Console, now: dt
     series = _series(options)
     locked = _locked(options, series)
     with temporary_directory("contain-upgrade-") as place:
-        with _lock_as_it_was(Path(options.recipe).resolve().parent / "releases.lock") as keep:
+        path = Path(options.recipe).resolve().parent / "releases.lock"
+        with _lock_as_it_was(path, console) as keep:
             console.say(f"[lock] what is newest of {series}")
             lock(_to_lock(wanted, options, series), console, now)
             request = _request(options, series)
@@ -89,7 +90,7 @@ def _changes(  # noqa: PLR0913, PLR0917  what is compared, and where
 
 
 @contextmanager
-def _lock_as_it_was(path: Path) -> Iterator[Callable[[], None]]:
+def _lock_as_it_was(path: Path, console: Console) -> Iterator[Callable[[], None]]:
     """Put the lock file back unless what it locks was built: else all later builds would fail."""
     before = path.read_bytes() if path.is_file() else None
     built: list[bool] = []
@@ -98,6 +99,7 @@ def _lock_as_it_was(path: Path) -> Iterator[Callable[[], None]]:
     finally:
         if before is not None and not built and path.read_bytes() != before:
             write_whole(path, before)
+            console.note(f"{path} is as it was before: what it had locked was not built")
 
 
 def _series(options: commands.Options) -> str:
@@ -113,6 +115,7 @@ def _series(options: commands.Options) -> str:
         version = Version(asked[0])
     except ValueError:
         raise UsageError(f"{asked[0]!r} is no series of Python", expected="3.13") from None
+    refuse_too_old(version)
     return f"{version.major}.{version.minor}"
 
 

@@ -114,3 +114,23 @@ def test_what_changed(tmp_path: Path, upgraded: Toy) -> None:
     assert "- `nturl2path` is gone" in note
     assert "| `-c pass`, median |" in note
     assert "https://docs.python.org/release/" in note
+
+
+def test_a_series_that_is_too_old(tmp_path: Path) -> None:
+    """What cannot be built is refused by name, before anything is locked or fetched."""
+    toy = a_project(tmp_path)
+    done = invoke("upgrade", f"--recipe={toy.recipe}", "--python", "3.9")
+    told = done.stdout + done.stderr
+    assert done.returncode == 2
+    assert "Python 3.9 is too old to be built by this tool" in told
+    assert "3.11 or later" in told
+    assert "[lock]" not in told
+
+
+def test_a_lock_that_is_put_back_is_told(tmp_path: Path) -> None:
+    """Where the build fails the lock is as it was before, and a note says so."""
+    toy = a_project(tmp_path)
+    before = (toy.recipe.parent / "releases.lock").read_text()
+    told = upgrade(toy, "--unverified", "--set", "tuning.nothing=1", status=2)
+    assert (toy.recipe.parent / "releases.lock").read_text() == before
+    assert "is as it was before: what it had locked was not built" in told

@@ -15,7 +15,7 @@ from values import write
 from contain_python.artifacts import describe
 from contain_python.components import File
 from contain_python.console import Console
-from contain_python.differing import difference, file_changes
+from contain_python.differing import Sides, difference, file_changes
 from contain_python.errors import ContainError, UsageError
 from contain_python.inspection import show_difference, show_sizes
 
@@ -72,6 +72,48 @@ def test_what_differs_is_told(pair: tuple[Path, Path]) -> None:
     assert sizes["unpacked"] == sum(
         size for name, size in sizes.items() if name not in ("packed", "unpacked")
     )
+
+
+def test_another_series_is_paired(tmp_path: Path) -> None:
+    """What has the series in its name is compared with what has the other one's."""
+    code = library(tmp_path, "common", "gone")
+    ours = {"libraries": [{"soname": "libpython3.13.so.1.0", "package": "a=3.13"}]}
+    first = an_artifact(
+        tmp_path / "a",
+        {
+            "bin/python3.13": code,
+            "lib/libpython3.13.so.1.0": code,
+            "lib/python3.13/lib-dynload/x.cpython-313-x86_64-linux-gnu.so": code,
+            "lib/python3.13/old.py": b"y",
+            "lib/python3.13/same.py": b"x",
+            "lib/python3.13/site-packages/other-1.3.13.dist-info/RECORD": b"x",
+        },
+        **ours,
+    )
+    second = an_artifact(
+        tmp_path / "b",
+        {
+            "bin/python3.14": library(tmp_path, "common", "fresh"),
+            "lib/libpython3.14.so.1.0": code,
+            "lib/python3.14/lib-dynload/x.cpython-314-x86_64-linux-gnu.so": code,
+            "lib/python3.14/new.py": b"z",
+            "lib/python3.14/same.py": b"x",
+            "lib/python3.14/site-packages/other-1.3.13.dist-info/RECORD": b"x",
+        },
+        release={"version": "3.14.7"},
+        libraries=[{"soname": "libpython3.14.so.1.0", "package": "a=3.13"}],
+    )
+    found = difference(describe(first), describe(second))
+    assert {(one.what, one.path) for one in found.files} == {
+        ("added", "lib/python3.14/new.py"),
+        ("changed", "bin/python3.14"),
+        ("removed", "lib/python3.14/old.py"),
+    }
+    assert found.symbols == Sides(
+        removed=("bin/python3.14: gone",), added=("bin/python3.14: fresh",)
+    )
+    assert found.libraries == Sides(removed=(), added=())
+    assert "CPython 3.14.7" in found.inputs.added
 
 
 def test_an_artifact_does_not_differ_from_itself(pair: tuple[Path, Path]) -> None:
