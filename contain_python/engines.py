@@ -34,13 +34,16 @@ _BUILDX_SINCE = 23
 _UNITS = {"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9}
 
 #: How a program is confined that needs nothing but its image.
-HARDENED = (
+CONFINED = (
     "--read-only",
     "--network=none",
     "--cap-drop=ALL",
     "--security-opt=no-new-privileges",
-    "--user=12345",
 )
+
+#: The same for a stranger. Without a group of its own a user would be in group 0, and read what
+#: root's group may.
+HARDENED = (*CONFINED, "--user=12345:12345")
 
 #: A name and perhaps a tag, as registries accept them (OCI distribution specification).
 _REFERENCE = re.compile(

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import secrets
-import stat
-import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +15,20 @@ from contain_python import image_files, process
 from contain_python.checks import elf, installed, modules
 from contain_python.checks import text as texts
 from contain_python.console import Console
-from contain_python.engines import (
-    HARDENED,
-    Engine,
-    check_reference,
-    container_argv,
-    environment,
-    find_engine,
-)
-from contain_python.errors import CheckError, ToolchainError
-from contain_python.extraction import extract, open_tar
+from contain_python.engines import CONFINED, Engine, check_reference, environment, find_engine
+from contain_python.errors import CheckError, EngineError, ToolchainError
 from contain_python.findings import Maker
 from contain_python.identity import read_identity
-from contain_python.image_files import ImageFile
+from contain_python.image_contents import check_byte_code, check_libraries, check_record
+from contain_python.image_environment import check_environment
+from contain_python.image_layout import export, lay_out_python
+from contain_python.image_running import CANNOT_RUN, ENGINE_FAILED, Image, check_start
 from contain_python.model import CheckResult, Finding, Progress
-from contain_python.probe import Outcome, answer, follow, probe_text
+from contain_python.probe import Outcome, answer, follow
 from contain_python.report import show_results
 from contain_python.rules import Rules
 from contain_python.structure import one_of
-from contain_python.subject import PARTS, SHARED, Subject
+from contain_python.subject import SHARED
 
 #: What a program may take for granted: the trial, why it matters, and what gives it.
 TRIALS = {
@@ -56,41 +48,22 @@ TRIALS = {
     ),
     "locales": ("programs print what is not ASCII", "ship the C.UTF-8 locale (Debian: libc-bin)"),
     "semaphores": ("multiprocessing needs them", "mount /dev/shm"),
+    "ctypes": (
+        "ctypes.util.find_library asks /sbin/ldconfig -p, and a compiler's tools without it",
+        "ship ldconfig and /etc/ld.so.cache (Debian: libc-bin)",
+    ),
     "moved": ("the prefix may be copied elsewhere", "build a relocatable Python"),
 }
 
-_OPTIONS = (*HARDENED, "--add-host=contain-python.test:192.0.2.7")
+#: The check that may be left out like a trial: an application that needs its database to start.
+_STOPPING = "signals"
+
 _MOVED = "--tmpfs=/moved:rw,exec,mode=1777"
-_SLEEPER = "import time; print('ready', flush=True); time.sleep(600)"
+_READY = "contain-python is ready"
+_SLEEPER = f"import time; print('{_READY}', flush=True); time.sleep(600)"
 _KILLED = 137
-_PATIENCE_SECONDS = 30.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Image:
-    """An image and the engine that runs it; `python` is the path of its interpreter inside."""
-
-    engine: Engine
-    name: str
-    config: dict[str, Any]
-    python: str
-
-    def run(self, name: str, argument: object, *options: str, site: bool = False) -> Outcome:
-        """Run a probe in a container that may do next to nothing, with `site` if it needs that."""
-        switches = ("-I", "-B") if site else ("-I", "-S", "-B")
-        command = [self.python, *switches, "-c", probe_text(name)]
-        argv = container_argv(self.engine, self.name, *_OPTIONS, *options, command=command)
-        container = f"contain-python-{secrets.token_hex(8)}"
-        argv[2:2] = ["--name", container]
-        text = json.dumps(argument)
-        outcome = None
-        try:
-            outcome = follow(argv, cwd=Path("/"), text=text, environment=environment())
-            return outcome
-        finally:
-            # Ending the client, at a time limit or an interrupt, ends no container.
-            if outcome is None or outcome.status is None:
-                self.engine.ask("rm", "--force", container)
+_PATIENCE_SECONDS = 15.0
+_SETTLED_SECONDS = 3.0
 
 
 def verify_image(name: str, wanted: str, without: str, python: str, console: Console) -> None:
@@ -98,7 +71,7 @@ def verify_image(name: str, wanted: str, without: str, python: str, console: Con
     check_reference("IMAGE", name)
     left_out = tuple(without.split())
     for trial in left_out:
-        one_of("--without", trial, TRIALS)
+        one_of("--without", trial, (*TRIALS, _STOPPING))
     engine = find_engine(wanted, runs=True)
     with console.stage("verify-image", 1, 1), _working_directory() as folder:
         console.progress(Progress(fraction=0.02, doing="reading the image"))
@@ -117,29 +90,39 @@ def _judged(
     image: Image, folder: Path, left_out: tuple[str, ...], console: Console
 ) -> Iterator[CheckResult]:
     yield _configuration(image.config)
-    identity = _identity(image)
-    files = _export(image, folder / "image.tar")
+    files = export(image.engine, image.name, image.python, folder / "image.tar")
     console.progress(Progress(fraction=0.2, doing="looking at its files"))
     yield image_files.check(files)
-    subject = _subject(identity, files, folder)
+    yield check_environment(list(image.config.get("Env") or ()), files)
+    outcome = image.run("identity", None)
+    if not outcome.succeeded:
+        yield _does_not_run(image, outcome)
+        return
+    identity: dict[str, Any] = answer("identity", outcome)
+    subject = lay_out_python(identity, files, folder)
     own = read_identity(subject.stdlib)
     rules = own.rules if own else Rules()
     prefix = Path(identity["prefix"])
     shared = str(prefix) in SHARED
     yield image_files.check_prefix(files, str(prefix), shared=shared)
+    yield check_record(subject, files, prefix, shared=shared)
+    yield check_start(image, shared=shared)
     for check in (elf.check, texts.check):
         yield check(subject, rules)
     console.progress(Progress(fraction=0.4, doing="importing every module in a container"))
     yield modules.examine(
         subject, rules, image.run, lambda path: str(prefix / path.relative_to(subject.root))
     )
+    yield check_byte_code(image.run, subject, files, prefix)
+    yield from check_libraries(folder, files)
     console.progress(Progress(fraction=0.7, doing="trying what programs take for granted"))
     yield _services(image, folder, left_out, shared=shared)
     whole = installed.judged(answer("environment", image.run("environment", None, site=True)))
     if whole:
         yield whole
     console.progress(Progress(fraction=0.9, doing="stopping a container"))
-    yield _signals(image)
+    if _STOPPING not in left_out:
+        yield _signals(image)
 
 
 # --- its configuration --------------------------------------------------------------------------
@@ -183,87 +166,20 @@ def _called(user: str) -> str:
     return f"is {user}, which is root" if number.isdigit() else f"is {user!r}, which is no number"
 
 
-# --- its files ----------------------------------------------------------------------------------
+# --- in a container -----------------------------------------------------------------------------
 
 
-def _identity(image: Image) -> dict[str, Any]:
-    outcome = image.run("identity", None)
-    if not outcome.succeeded:
+def _does_not_run(image: Image, outcome: Outcome) -> CheckResult:
+    """Return what keeps its Python from running. Raises CheckError if there is none at all."""
+    started = outcome.status not in CANNOT_RUN
+    result = check_start(image, shared=False) if started else None
+    if result is None or result.passed:
         raise CheckError(
             f"{image.python} does not run in {image.name}",
             expected="a Python on the image's PATH, or one that is named with --interpreter",
             found=outcome.reason,
         )
-    found: dict[str, Any] = answer("identity", outcome)
-    return found
-
-
-def _export(image: Image, target: Path) -> list[ImageFile]:
-    """Write the image's file system as a tar, and return its members."""
-    container = image.engine.ask("create", "--entrypoint=", image.name, image.python).strip()
-    try:
-        image.engine.ask("export", "--output", str(target), container)
-    finally:
-        image.engine.ask("rm", "--force", container)
-    with open_tar(target) as tar:
-        return [
-            ImageFile(
-                name=member.name.removeprefix("./").rstrip("/"),
-                mode=_mode(member),
-                owner=member.uid,
-                group=member.gid,
-                link=member.linkname,
-            )
-            for member in tar
-        ]
-
-
-def _mode(member: tarfile.TarInfo) -> int:
-    kinds = {tarfile.SYMTYPE: 0o120000, tarfile.DIRTYPE: 0o040000, tarfile.REGTYPE: 0o100000}
-    kinds |= {tarfile.LNKTYPE: 0o100000, tarfile.AREGTYPE: 0o100000}
-    return kinds.get(member.type, 0) | member.mode
-
-
-def _subject(identity: dict[str, Any], files: list[ImageFile], folder: Path) -> Subject:
-    prefix = identity["prefix"]
-    top = prefix.strip("/") + "/"
-    # Judged by their headers; they are not extracted, for they could do harm here.
-    harmful = {one.name for one in files if one.is_set_id or not one.stays_in(top)}
-    harmful |= {one.name for one in files if not stat.S_IFMT(one.mode)}
-
-    def is_python(name: str) -> bool:
-        plain = name.removeprefix("./")
-        if not plain.startswith(top) or plain.rstrip("/") in harmful:
-            return False
-        below = Path(plain.removeprefix(top))
-        return prefix not in SHARED or any(
-            above.match(part) for part in PARTS for above in (below, *below.parents)
-        )
-
-    place = folder / "root"
-    extract(folder / "image.tar", place, is_python)
-    root = place / top
-    if not identity["stdlib"].startswith(f"/{top}"):
-        raise CheckError(
-            "the standard library is not where this Python is",
-            expected=f"a directory below {prefix}",
-            found=identity["stdlib"],
-        )
-    stdlib = root / Path(identity["stdlib"]).relative_to(prefix)
-    own = read_identity(stdlib)
-    return Subject(
-        root=root,
-        executable=root / "bin" / Path(identity["executable"]).name,
-        series=stdlib.name.removeprefix("python").removesuffix("t"),
-        version=identity["version"],
-        stdlib=stdlib,
-        flavour=own.flavour if own else None,
-        configured_prefix=own.prefix if own else "",
-        build_paths=(),
-    )
-
-
-# --- in a container -----------------------------------------------------------------------------
+    return result
 
 
 def _services(
@@ -285,7 +201,7 @@ def _services(
     tried = [name for name, failure in results.items() if not failure]
     return CheckResult(
         check="services",
-        examined=f"read-only, without network and rights, as user 12345: {', '.join(tried)}",
+        examined=f"read-only, without network and rights, as a stranger: {', '.join(tried)}",
         findings=tuple(findings),
     )
 
@@ -308,56 +224,80 @@ def _certificates(folder: Path) -> dict[str, str]:
         *("-set_serial", "1", "-extfile", "names", "-out", "server.pem"),
     )
     files = {"authority": "ca.pem", "certificate": "server.pem", "key": "key.pem"}
-    return {name: (folder / file).read_text(encoding="utf-8") for name, file in files.items()}
+    given = {name: (folder / file).read_text(encoding="utf-8") for name, file in files.items()}
+    hashed = process.output(
+        ["openssl", "x509", "-noout", "-hash", "-in", "ca.pem"], cwd=folder, error=ToolchainError
+    )
+    return {**given, "hash": hashed.strip()}
 
 
 def _signals(image: Image) -> CheckResult:
     """Stop a program that only sleeps: it must end at the signal, not be killed ten seconds later.
 
-    The entry point is the image's own, for what it does is the question.
+    User, environment and entry point are the image's own, for what they do is the question.
     """
-    make = Maker(check="signals")
+    make = Maker(check=_STOPPING)
+    said = ""
+    # What an entry point does with its arguments is its own affair: run them, or give them to
+    # Python; one that is the application itself is stopped as it is.
+    for command in ([image.python, "-c", _SLEEPER], ["-c", _SLEEPER], []):
+        told, status = _stopped(image, command)
+        said = said or told
+        if status is not None:
+            findings = (_ignoring(make),) if status == _KILLED else ()
+            return CheckResult(
+                check=_STOPPING,
+                examined=f"a sleeping program was told to stop: exit status {status}"
+                if command
+                else f"it was told to stop: exit status {status}",
+                findings=findings,
+            )
+    finding = make.error(
+        f"ENTRYPOINT {json.dumps(image.config.get('Entrypoint'))}",
+        f"runs neither what it is given nor the application: {said or 'it says nothing'}",
+        why="nothing starts in this image, or whether it can be stopped cannot be tried here",
+        remedy='ENTRYPOINT ["/usr/bin/tini", "--"], with that program in the image; or, if the'
+        " application needs more than its image, --without signals",
+    )
+    return CheckResult(check=_STOPPING, examined="nothing", findings=(finding,))
+
+
+def _stopped(image: Image, command: list[str]) -> tuple[str, int | None]:
+    """Return what a container said, and its exit status after it was stopped, if it ran."""
     engine = image.engine
-    container = engine.ask(
-        "run", "--detach", *HARDENED, image.name, image.python, "-c", _SLEEPER
-    ).strip()
+    name = f"contain-python-{secrets.token_hex(8)}"
+    argv = [engine.program, "run", "--detach", "--name", name, *CONFINED, image.name, *command]
     try:
-        if not _is_ready(engine, container):
-            said = engine.ask("logs", container).strip()[-300:]
-            finding = make.note(
-                "ENTRYPOINT",
-                f"does not run the program it is given: {said or 'it says nothing'}",
-                why="whether the program could be stopped was not tried",
-            )
-            return CheckResult(check="signals", examined="nothing", findings=(finding,))
-        engine.ask("stop", "--time", "5", container)
-        state = json.loads(engine.ask("inspect", container))[0]["State"]
+        outcome = follow(argv, cwd=Path("/"), environment=environment())
+        if outcome.status == ENGINE_FAILED:
+            raise EngineError("the engine cannot run a container", found=outcome.reason)
+        if not outcome.succeeded:
+            return outcome.reason, None
+        if not _is_ready(engine, name, sleeper=bool(command)):
+            return engine.ask("logs", name).strip()[-300:], None
+        engine.ask("stop", "--time", "5", name)
+        return "", int(json.loads(engine.ask("inspect", name))[0]["State"]["ExitCode"])
     finally:
-        engine.ask("rm", "--force", container)
-    findings = []
-    if state["ExitCode"] == _KILLED:
-        findings.append(
-            make.error(
-                "PID 1",
-                "ignores the signal to stop, and was killed",
-                why="as PID 1 a program without a handler for SIGTERM ignores it: each stop takes"
-                " ten seconds, and no transaction is ended in order",
-                remedy='ENTRYPOINT ["/usr/bin/tini", "--"], or docker run --init',
-            )
-        )
-    return CheckResult(
-        check="signals",
-        examined=f"a sleeping program was told to stop: exit status {state['ExitCode']}",
-        findings=tuple(findings),
+        engine.ask("rm", "--force", name)
+
+
+def _ignoring(make: Maker) -> Finding:
+    return make.error(
+        "PID 1",
+        "ignores the signal to stop, and was killed",
+        why="as PID 1 a program without a handler for SIGTERM ignores it: each stop takes"
+        " ten seconds, and no transaction is ended in order",
+        remedy='ENTRYPOINT ["/usr/bin/tini", "--"], or docker run --init',
     )
 
 
-def _is_ready(engine: Engine, container: str) -> bool:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+def _is_ready(engine: Engine, container: str, *, sleeper: bool) -> bool:
+    """Return whether the sleeper runs; an application, if it still does after a few seconds."""
+    deadline = time.monotonic() + (_PATIENCE_SECONDS if sleeper else _SETTLED_SECONDS)
     while time.monotonic() < deadline:
-        if "ready" in engine.ask("logs", container):
+        if sleeper and _READY in engine.ask("logs", container):
             return True
         if not json.loads(engine.ask("inspect", container))[0]["State"]["Running"]:
-            return "ready" in engine.ask("logs", container)
+            return sleeper and _READY in engine.ask("logs", container)
         time.sleep(0.1)
-    return False
+    return not sleeper

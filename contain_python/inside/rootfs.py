@@ -47,7 +47,12 @@ LEFT_OUT = (
 )
 
 #: What stays although a glob above matches it.
-KEPT = ("usr/bin/tini",)
+KEPT = (
+    "usr/bin/tini",
+    # ctypes.util.find_library asks it, and knows no other way without a compiler's tools.
+    "usr/sbin/ldconfig",
+    "sbin/ldconfig",
+)
 
 #: Of these packages only what these globs match is wanted.
 ONLY = {
@@ -57,7 +62,11 @@ ONLY = {
         "usr/lib/os-release",
         "usr/share/doc/base-files/copyright",
     ),
-    "libc-bin": ("usr/lib/locale/C.utf8/*", "usr/share/doc/libc-bin/copyright"),
+    "libc-bin": (
+        "etc/ld.so.conf",
+        "usr/lib/locale/C.utf8/*",
+        "usr/share/doc/libc-bin/copyright",
+    ),
     "openssl": ("etc/ssl/*", "usr/lib/ssl/*", "usr/share/doc/openssl/copyright"),
 }
 
@@ -200,6 +209,13 @@ def md5sums(package: str) -> list[str]:
     return Path(path).read_text("utf-8").splitlines(keepends=True) if path else []
 
 
+def write_cache(top: Path) -> None:
+    """Write etc/ld.so.cache, from which ldconfig tells which libraries there are."""
+    subprocess.run(["/sbin/ldconfig", "-X", "-r", str(top)], check=True)
+    # What ldconfig itself needs to be faster the next time.
+    shutil.rmtree(top / "var/cache/ldconfig", ignore_errors=True)
+
+
 def main() -> None:
     """Assemble it, and tell what is in it."""
     packages, top = Path(sys.argv[1]), Path(sys.argv[2])
@@ -218,6 +234,7 @@ def main() -> None:
     root.write("etc/passwd", USERS)
     root.write("etc/group", GROUPS)
     root.write("etc/nsswitch.conf", NSSWITCH)
+    write_cache(top)
     (top / "tmp").mkdir()
     (top / "tmp").chmod(0o1777)
     root.settle()

@@ -12,12 +12,20 @@ UNCHECKED, CHECKED = 1, 3
 
 
 def state(source: str) -> str:
-    """Return missing, stale, timestamp, checked or unchecked."""
+    """Return missing, stale, timestamp, checked, unchecked, or unreadable."""
+    try:
+        return known(source)
+    except OSError:
+        return "unreadable"
+
+
+def known(source: str) -> str:
+    """Return the same of a source that can be read."""
     cached = importlib.util.cache_from_source(source, optimization="")
     try:
         with open(cached, "rb") as stream:  # noqa: PTH123  also run by old Pythons
             header = stream.read(HEADER)
-    except OSError:
+    except FileNotFoundError:
         return "missing"
     if len(header) < HEADER or header[:4] != importlib.util.MAGIC_NUMBER:
         return "stale"

@@ -11,18 +11,26 @@ import datetime as dt
 import json
 import locale
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import threading
 import time
+import typing
+
+if typing.TYPE_CHECKING:
+    import ssl
 
 #: Where a directory is mounted into which one may write, and from which one may run.
 MOVED = "/moved"
 
 #: A name that the container was given, with its address.
 NAME, ADDRESS = "contain-python.test", "192.0.2.7"
+
+#: How OpenSSL names a certificate in a directory, by which it finds it.
+HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
 
 
 def memory_file(text: str) -> str:
@@ -32,49 +40,100 @@ def memory_file(text: str) -> str:
     return f"/proc/self/fd/{descriptor}"
 
 
-def tls(given: dict[str, str]) -> None:
-    """Speak TLS with a local server: only who knows its authority may trust it."""
-    import ssl  # noqa: PLC0415  a Python without it fails this trial alone
+def serving(given: dict[str, str]) -> tuple[str, int]:
+    """Serve TLS to whoever comes; return the address."""
+    import ssl  # noqa: PLC0415  a Python without it fails these trials alone
 
-    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    serving.load_cert_chain(memory_file(given["certificate"]), memory_file(given["key"]))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(memory_file(given["certificate"]), memory_file(given["key"]))
     listening = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
-        for _ in range(2):
+        while True:
             connection, _ = listening.accept()
             try:
-                with serving.wrap_socket(connection, server_side=True) as wrapped:
+                with context.wrap_socket(connection, server_side=True) as wrapped:
                     wrapped.sendall(b"hello")
             except OSError:
                 connection.close()
 
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
+    threading.Thread(target=serve, daemon=True).start()
+    address: tuple[str, int] = listening.getsockname()
+    return address
 
-    def received(context: ssl.SSLContext) -> bytes:
-        raw = socket.create_connection(listening.getsockname(), 10)
-        with raw, context.wrap_socket(raw, server_hostname="localhost") as wrapped:
-            return wrapped.recv(5)
 
-    if received(ssl.create_default_context(cadata=given["authority"])) != b"hello":
+def received(address: tuple[str, int], context: ssl.SSLContext) -> bytes:
+    """Return what the server says to who trusts it by a context."""
+    raw = socket.create_connection(address, 10)
+    with raw, context.wrap_socket(raw, server_hostname="localhost") as wrapped:
+        return wrapped.recv(5)
+
+
+def tls(given: dict[str, str]) -> None:
+    """Speak TLS with a local server: only who knows its authority may trust it."""
+    import ssl  # noqa: PLC0415  a Python without it fails this trial alone
+
+    address = serving(given)
+    if received(address, ssl.create_default_context(cadata=given["authority"])) != b"hello":
         raise RuntimeError("the server's words did not arrive")
     try:
-        received(ssl.create_default_context())
+        received(address, ssl.create_default_context())
     except ssl.SSLCertVerificationError:
         return
     raise RuntimeError("a server of an unknown authority is trusted")
 
 
-def authorities(_: dict[str, str]) -> None:
-    """Find the authorities that connections to the outside trust."""
+def authorities(given: dict[str, str]) -> None:
+    """Load the authorities that connections to the outside trust, and trust by a copy of them.
+
+    Our own authority is added to the copy, so that the way from there to a connection is tried.
+    """
     import ssl  # noqa: PLC0415  a Python without it fails this trial alone
 
-    context = ssl.create_default_context()
     paths = ssl.get_default_verify_paths()
-    hashed = os.listdir(paths.capath) if paths.capath and os.path.isdir(paths.capath) else []  # noqa: PTH112, PTH208
-    if not context.get_ca_certs() and not hashed:
-        raise RuntimeError(f"there are none in {paths.openssl_cafile} or {paths.openssl_capath}")
+    bundle, folder = paths.cafile or "", paths.capath or ""
+    loaded = len(ssl.create_default_context().get_ca_certs())
+    hashed = sorted(name for name in listed(folder) if HASHED.fullmatch(name))
+    for name in hashed:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(f"{folder}/{name}")
+        except OSError as problem:
+            raise RuntimeError(f"{folder}/{name} cannot be loaded: {problem}") from problem
+    if not loaded and not hashed:
+        raise RuntimeError(
+            f"none can be loaded from {paths.openssl_cafile}, and none by its hash"
+            f" from {paths.openssl_capath}"
+        )
+    address = serving(given)
+    if loaded:
+        with open(bundle, encoding="utf-8", errors="surrogateescape") as stream:  # noqa: PTH123
+            written(f"{MOVED}/bundle.pem", f"{stream.read()}\n{given['authority']}")
+        trust(address, f"{MOVED}/bundle.pem", f"{MOVED}/nothing")
+    if hashed:
+        shutil.copytree(folder, f"{MOVED}/hashed", ignore_dangling_symlinks=True)
+        number = sum(name.startswith(given["hash"]) for name in hashed)
+        written(f"{MOVED}/hashed/{given['hash']}.{number}", given["authority"])
+        trust(address, f"{MOVED}/nothing", f"{MOVED}/hashed")
+
+
+def trust(address: tuple[str, int], bundle: str, folder: str) -> None:
+    """Speak with the server by a default context that takes its authorities from there alone."""
+    import ssl  # noqa: PLC0415  a Python without it fails this trial alone
+
+    os.environ.update(SSL_CERT_FILE=bundle, SSL_CERT_DIR=folder)
+    if received(address, ssl.create_default_context()) != b"hello":
+        raise RuntimeError(f"the server's words did not arrive, by {bundle} or {folder}")
+
+
+def listed(folder: str) -> list[str]:
+    """Return the names in a directory, none if it is not there."""
+    return os.listdir(folder) if os.path.isdir(folder) else []  # noqa: PTH112, PTH208
+
+
+def written(path: str, text: str) -> None:
+    """Write a file."""
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as stream:  # noqa: PTH123
+        stream.write(text)
 
 
 def threads(_: dict[str, str]) -> None:
@@ -148,6 +207,16 @@ def semaphores(_: dict[str, str]) -> None:
         pass
 
 
+def libraries(_: dict[str, str]) -> None:
+    """Find the C library by its name, as packages do that load libraries with ctypes."""
+    import ctypes.util  # noqa: PLC0415  a Python without it fails this trial alone
+
+    found = ctypes.util.find_library("c")
+    if not found:
+        raise RuntimeError("ctypes.util.find_library('c') finds nothing")
+    ctypes.CDLL(found)
+
+
 def moved(_: dict[str, str]) -> None:
     """Copy the prefix elsewhere, and run it from there."""
     place = f"{MOVED}/another place/python"
@@ -179,6 +248,7 @@ TRIALS = {
     "zones": zones,
     "locales": locales,
     "semaphores": semaphores,
+    "ctypes": libraries,
     "moved": moved,
 }
 

@@ -419,6 +419,10 @@ MUTATIONS = {
     "locales": (["USER 0", "RUN rm -r /usr/lib/locale/C.utf8", "USER 10001"],
                 "locales:", "services"),
     "signals": (["ENTRYPOINT []"], "ignores the signal", "signals"),
+    "mode": (["USER 0", f"RUN chmod 0750 {LIBRARY}", "USER 10001:10001"],
+             "as user 10001:10001: ModuleNotFoundError: No module named 'encodings'", "start"),
+    "module": (["USER 0", f"RUN rm {LIBRARY}/json/decoder.py {LIBRARY}/json/__pycache__/decoder.*",
+                "USER 10001"], "No module named 'json.decoder'", "start"),
 }  # fmt: skip
 
 
@@ -431,6 +435,49 @@ def test_every_check_can_fail(yard: Yard, bookworm: dict[str, Any], name: str) -
     assert done.returncode == 6, done.stdout + done.stderr
     assert f"FAIL {image} {check}" in done.stdout
     assert told in done.stdout
+
+
+#: Faults that do not hide each other, to judge one image for all of them.
+FAULTS = {
+    f"RUN printf x >> {PREFIX}/bin/python3.13": "python3.13: is not what was deployed",
+    f"RUN rm -r {PREFIX}/share/sbom": "cdx.json: was deployed, and is not there",
+    "RUN rm /usr/bin/tini": "tini",
+    "RUN rm /sbin/ldconfig": "find_library('c') finds nothing",
+    "RUN rm /etc/ssl/certs/ca-certificates.crt && find /etc/ssl/certs -name '*.0' -delete": (
+        "authorities: RuntimeError: none can be loaded"
+    ),
+    "RUN mkdir /plug && echo 'x = 1' > /plug/sitecustomize.py": "runs at every start, as sitecus",
+    "ENV PYTHONPATH=/plug": "leads to /plug/sitecustomize.py",
+    "ENV TZ=Mars/Olympus": "a time zone that is not there",
+    "ENV LC_ALL=xx_YY.UTF-8": "ask for a locale that is not there",
+    "RUN python3 -m venv --without-pip /venv && cd /venv/lib/python3.13/site-packages && touch m.py"
+    " && python3 -m compileall -q . && touch -d @1 m.py && cp -L /bin/su x.so": "its .pyc is stale",
+    "RUN rm /usr/lib/x86_64-linux-gnu/libpam.so.0*": "needs libpam.so.0, which is not where it",
+}
+
+
+def test_each_of_many_faults_is_told(yard: Yard, bookworm: dict[str, Any]) -> None:
+    """Nothing that is wrong hides the rest, and each is told by the name of what it is about."""
+    image = yard.engine.derive(
+        "test/faulty", bookworm["runtime"]["name"], "USER 0", *FAULTS, "USER 10001:10001"
+    )
+    done = yard.invoke("verify-image", image)
+    assert done.returncode == 6, done.stdout + done.stderr
+    assert [told for told in FAULTS.values() if told not in done.stdout] == []
+
+
+@pytest.mark.parametrize(("handler", "code"), [("", 6), ("s.signal(15, lambda *_: exit()); ", 0)])
+def test_an_application_as_entry_point(
+    yard: Yard, bookworm: dict[str, Any], handler: str, code: int
+) -> None:
+    """Where the entry point is the application, it is the application that is stopped."""
+    script = f"import signal as s, time; {handler}time.sleep(600)"
+    image = yard.engine.derive(
+        "test/entry", bookworm["runtime"]["name"], f'ENTRYPOINT ["python3", "-c", "{script}"]'
+    )
+    done = yard.invoke("verify-image", image)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert ("ignores the signal" in done.stdout) is bool(code)
 
 
 def test_trials_can_be_left_out(yard: Yard, bookworm: dict[str, Any]) -> None:
