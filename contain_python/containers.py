@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 from contain_python.console import Console
+from contain_python.distribution import Packages
 from contain_python.runtime_packages import offered, read_needed
-from contain_python.structure import unstructure
+from contain_python.structure import one_of, unstructure
 
 
 def show_runtime_packages(manifest: str, chosen: str, manager: str, console: Console) -> None:
@@ -14,6 +16,7 @@ def show_runtime_packages(manifest: str, chosen: str, manager: str, console: Con
 
     For apt it is a dependency line with least versions (`apt-get satisfy`); for the others, names.
     """
+    one_of("--manager", manager, [one.name for one in fields(Packages)])
     needed = (row for name in manifest.split() or [""] for row in read_needed(Path(name)))
     # Two versions may ask for the same package, and for different least versions of it.
     rows = tuple({str(row): row for row in (*needed, *offered(chosen.split(), manager))}.values())

@@ -13,6 +13,7 @@ from typing import Any
 from packaging.version import Version
 
 from contain_python.errors import CheckError
+from contain_python.findings import listed
 from contain_python.model import FlavourName
 from contain_python.probe import ask
 
@@ -132,7 +133,7 @@ def _newest(found: list[tuple[Path, Path]], root: Path, called: Path) -> tuple[P
         raise CheckError(
             f"there is no Python in {called}",
             expected="bin/python3.X and lib/python3.X, at the top or a few directories down",
-            found=", ".join(sorted(child.name for child in root.iterdir())) or "nothing",
+            found=listed(sorted(child.name for child in root.iterdir())) or "nothing",
             remedy="give the prefix that holds bin/ and lib/, or a tarball of it",
         )
     return max(found, key=lambda pair: Version(pair[1].name.removeprefix("python").rstrip("t")))

@@ -78,6 +78,7 @@ def verify(made: Made) -> tuple[tuple[RuntimePackage, ...], tuple[CheckResult, .
     """Return the packages that the environment needs at run time, and what was checked."""
     packages, _ = packages_of_tree(made.root, made.compiler)
     python = made.root / "bin" / "python"
+    refuse_another_base(python, made.prefix)
     argv = [str(python), "-I", "-B", "-c", probe_text("environment")]
     # Not foreign: what it has installed was chosen, and is run by the user who chose it.
     outcome = follow(argv, cwd=Path("/"), text="null")
@@ -90,6 +91,23 @@ def verify(made: Made) -> tuple[tuple[RuntimePackage, ...], tuple[CheckResult, .
     results = [whole, _libraries(made, packages), _places(made)]
     results += [removed.check(site, made.root, made.ledger.changes) for site in _sites(made)]
     return packages, tuple(results)
+
+
+def refuse_another_base(python: Path, prefix: Path) -> None:
+    """Raise CheckError if an environment runs with the library of another Python than its own.
+
+    One that was made through a link to a Python that finds itself by its name alone does.
+    """
+    argv = [str(python), "-I", "-B", "-c", "import sys; print(sys.base_prefix)"]
+    outcome = follow(argv, cwd=Path("/"), text="")
+    found = outcome.stdout.strip()
+    if not outcome.succeeded or Path(found).resolve() != prefix.resolve():
+        raise CheckError(
+            f"{python} does not run with the Python that it was made from",
+            expected=f"the standard library in {prefix}",
+            found=f"that in {found}" if outcome.succeeded else outcome.reason,
+            remedy="name the executable itself with --interpreter, not a link to it",
+        )
 
 
 def _sites(made: Made) -> list[Path]:

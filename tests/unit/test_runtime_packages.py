@@ -182,3 +182,10 @@ def test_packages_for_other_managers(tmp_path: Path, capsys: pytest.CaptureFixtu
     """Names alone, as dnf and the others take them."""
     show_runtime_packages(str(manifest(tmp_path / "a.json", ("zlib", "1.2"))), "", "dnf", Console())
     assert capsys.readouterr().out == "zlib\n"
+
+
+def test_a_manager_that_is_not_known() -> None:
+    """Names for a package manager that has none of ours are not printed."""
+    with pytest.raises(UsageError, match="--manager cannot be 'pacman'") as caught:
+        show_runtime_packages("a.json", "", "pacman", Console())
+    assert "apt, dnf, zypper, apk" in caught.value.expected

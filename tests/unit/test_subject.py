@@ -58,6 +58,15 @@ def test_no_python(tmp_path: Path, build: object) -> None:
     assert caught.value.remedy
 
 
+def test_what_is_there_instead_is_not_all_listed(tmp_path: Path) -> None:
+    """Of a large directory without a Python the first names are told."""
+    for number in range(200):
+        (tmp_path / f"file{number:03}").touch()
+    with pytest.raises(CheckError) as caught:
+        inspect(tmp_path)
+    assert caught.value.found.endswith("file005 and 194 more")
+
+
 def test_library_without_interpreter(tmp_path: Path) -> None:
     """An interpreter without its standard library is no Python."""
     pretender(tmp_path)
