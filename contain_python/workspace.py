@@ -57,9 +57,16 @@ class Workspace:
         os.set_inheritable(descriptor, True)  # noqa: FBT003  it has no other form
         try:
             self._lock(descriptor)
+            self._clear()
             yield
         finally:
             os.close(descriptor)
+
+    def _clear(self) -> None:
+        """Remove what killed processes left of files that were to take the place of others."""
+        for folder in (self.root, self.place("stamps"), self.ledgers):
+            for left in folder.glob(".*.json.*"):
+                left.unlink(missing_ok=True)
 
     def _lock(self, descriptor: int) -> None:
         deadline = time.monotonic() + _PATIENCE_SECONDS

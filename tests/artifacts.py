@@ -16,11 +16,12 @@ def an_artifact(folder: Path, files: dict[str, bytes], **data: Any) -> Path:  # 
     """Return a runtime tarball with these files below its prefix; `data` goes into its manifest."""
     folder.mkdir(parents=True, exist_ok=True)
     name = "python-3.13.15-linux-x86_64-runtime"
+    below = str(data.get("prefix", PREFIX)).strip("/")
     tarball = folder / f"{name}.tar.gz"
     rows = []
     with tarfile.open(tarball, "w:gz") as tar:
         for path, content in sorted(files.items()):
-            member = tarfile.TarInfo(f"{PREFIX}/{path}")
+            member = tarfile.TarInfo(f"{below}/{path}")
             member.size, member.mode = len(content), 0o755
             tar.addfile(member, io.BytesIO(content))
             digest = hashlib.sha256(content).hexdigest()

@@ -182,3 +182,14 @@ def test_places_within_what_a_build_empties(tmp_path: Path, name: str) -> None:
     nested = replace(workspace, **{name: workspace.root / "prefix"})
     with pytest.raises(UsageError, match=f"--{name} cannot be"):
         nested.refuse_nested()
+
+
+def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
+    """A file that was to take the place of a stamp goes; the stamp and all others stay."""
+    workspace = replace(a_workspace(tmp_path), root=tmp_path / "held")
+    stamps = workspace.place("stamps")
+    stamps.mkdir(parents=True)
+    for name in (".make.json.0123456789abcdef", "make.json", ".hidden"):
+        (stamps / name).touch()
+    with workspace.held():
+        assert {path.name for path in stamps.iterdir()} == {"make.json", ".hidden"}
