@@ -14,6 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from contain_python.console import Console
 from contain_python.engines import DEFAULT_BASE, check_reference, context
 from contain_python.errors import UsageError
+from contain_python.image_options import refuse_options
 from contain_python.papers import read_manifest
 from contain_python.recipe import read_recipe
 from contain_python.releases import read_lock
@@ -29,6 +30,7 @@ _DOCKERFILE = """\
 # An application on CPython {version}, in two stages: what compiles stays in the builder.
 #
 #   DOCKER_BUILDKIT=1 docker build --tag myorg/app .
+#   docker run --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges myorg/app
 #
 # What runs again when you edit
 #   this application's code:   the last COPY
@@ -52,12 +54,18 @@ RUN {mounts}--mount=type=tmpfs,target=/var/cache/apt --mount=type=tmpfs,target=/
 COPY --from=builder /opt/contain-python/runtime/ /
 {copy}ENV PATH={path}:$PATH LANG=C.UTF-8
 WORKDIR /app
-COPY . ./
+{uninstalled}COPY . ./
 # Owned by root, run by another user: nothing that runs can change what is installed.
 USER 10001:10001
 # Behind tini a program without a handler for SIGTERM ends at once; docs/containers.md tells why.
 ENTRYPOINT ["/usr/bin/tini", "--"]
 CMD ["python3"]
+"""
+
+#: A package below src/ is not on the import path of what runs in /app.
+_UNINSTALLED = """\
+# The project of pyproject.toml is copied, and not installed: what stands below src/ cannot be
+# imported, and its scripts are not there. docs/wheels.md, "Your own project", has the two lines.
 """
 
 _HEADERS = """\
@@ -135,6 +143,7 @@ def dockerfile(consumer: Consumer) -> str:
     choices = dict.fromkeys([*consumer.offered.split(), "tini"])
     rows = (*read_needed(manifest), *offered(choices, "apt"))
     data = read_manifest(manifest, "prefix", "release")
+    _refuse_other_kind(manifest, data.get("kind", "runtime"))
     version, prefix = data["release"]["version"], data["prefix"]
     base = consumer.base or DEFAULT_BASE
     builder = consumer.builder or f"contain-python-builder:{version}"
@@ -166,7 +175,23 @@ def dockerfile(consumer: Consumer) -> str:
         packages=", ".join(map(str, rows)) + needed,
         copy=copy,
         path=path,
+        uninstalled=_UNINSTALLED if _has_src_layout(Path.cwd()) else "",
     )
+
+
+def _refuse_other_kind(manifest: Path, kind: str) -> None:
+    """Refuse a manifest of what does not run there: it tells other packages. Raises UsageError."""
+    if kind != "runtime":
+        raise UsageError(
+            f"{manifest} is of the {kind}",
+            expected="the manifest of the runtime flavour, which tells what the application needs",
+            remedy="name the one beside it that ends in -runtime.json",
+        )
+
+
+def _has_src_layout(context: Path) -> bool:
+    """Return whether a project keeps its package below src/, whence only installing takes it."""
+    return (context / "pyproject.toml").is_file() and (context / "src").is_dir()
 
 
 def _install(consumer: Consumer, python: str) -> str:
@@ -268,6 +293,8 @@ def bake(fleet: Fleet) -> dict[str, Any]:
     registry = fleet.registry.rstrip("/")
     check_reference("--registry", f"{registry}/python")
     one_of("--cache", fleet.cache, ("inline", "registry"))
+    words = fleet.pythons.split() or recipe.build.python.split()
+    refuse_options(fleet.options, recipe, map(lock.resolve, words))
     targets: dict[str, Any] = {
         "common": {
             "context": ".",
@@ -282,7 +309,7 @@ def bake(fleet: Fleet) -> dict[str, Any]:
         }
     }
     names = []
-    for python in fleet.pythons.split() or recipe.build.python.split():
+    for python in words:
         version = lock.resolve(python).version
         for base in fleet.bases.split():
             check_reference("--bases", base)

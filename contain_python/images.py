@@ -31,9 +31,11 @@ from contain_python.errors import (
     UsageError,
 )
 from contain_python.files import human_size
+from contain_python.image_options import refuse_options
 from contain_python.model import Progress
 from contain_python.recipe import check_prefix, read_recipe
 from contain_python.releases import read_lock
+from contain_python.runtime_packages import offered
 
 #: BuildKit begins each line with the number of its step, and perhaps the seconds that it runs.
 _STEP = re.compile(r"#\d+ (?:\d+\.\d+ )?")
@@ -44,6 +46,11 @@ _NO_PACKAGE = re.compile(
     r"E: (Unable to locate package .+|Package .+ has no .+)|The following .+ unmet"
 )
 _NO_SPACE = re.compile(r"No space left on device|enough free space|Disk quota exceeded")
+#: An engine without a bridge says so at the end of a line that quotes the whole step.
+_NO_NETWORK = re.compile(
+    r"network \S+ not found|failed to (?:create|set up) network|netavark|CNI.*fail|"
+    r"Temporary failure resolving|Could not resolve host"
+)
 _NO_IMAGE = re.compile(
     r"pull access denied|manifest.* unknown|failed to resolve|failed to do request|"
     r"initializing source docker|no such host|connection refused|not found: manifest"
@@ -65,6 +72,10 @@ _ENDS = {
 }
 
 _SPANS = dict(zip(_ENDS, pairwise([0.1, *_ENDS.values()]), strict=True))
+
+#: How much of a line is shown: while it is built, and of what went wrong.
+_SHOWN = 70
+_QUOTED = 300
 
 #: What is built of each base, in this order.
 _TARGETS = {"scratch": ("builder", "distroless")}
@@ -118,13 +129,26 @@ class _Lines:
         if match := _STAGE.match(plain):
             self._move(match["stage"], 1.0 if match["end"] else int(match["percent"]) / 100)
         if plain and not plain.startswith(("DONE", "CACHED", "sha256:")):
-            self.console.progress(Progress(fraction=self.fraction, doing=plain[:70]))
+            self.console.progress(Progress(fraction=self.fraction, doing=_words(plain)))
 
     def _move(self, stage: str, part: float) -> None:
         """Take the progress of the one step that takes long; the rest is a matter of seconds."""
         if stage in _SPANS:
             start, end = _SPANS[stage]
             self.fraction = max(self.fraction, start + (end - start) * part)
+
+
+def _words(text: str) -> str:
+    """Return as many words of a text as are shown while it is built."""
+    if len(text) <= _SHOWN:
+        return text
+    return f"{text[: _SHOWN - 1].rpartition(' ')[0] or text[: _SHOWN - 2]} …"
+
+
+def _ends(text: str) -> str:
+    """Return a line that quotes a whole step without its middle: the cause stands at an end."""
+    half = _QUOTED // 2
+    return text if len(text) <= _QUOTED else f"{text[:half].rstrip()} … {text[-half:].lstrip()}"
 
 
 def build_images(options: ImageOptions, console: Console) -> tuple[Built, ...]:
@@ -170,6 +194,11 @@ def check(options: ImageOptions) -> None:
             f"--recipe cannot be {options.recipe!r}",
             expected="a contain.toml, beside the Dockerfile.builder that copies it",
         )
+    offered(options.offered.split(), "apt")
+    recipe = read_recipe(Path(options.recipe))
+    lock = read_lock(recipe.root / "releases.lock")
+    words = (options.python or recipe.build.python).split()
+    refuse_options(options.options, recipe, map(lock.resolve, words))
     if options.pip_conf and not Path(options.pip_conf).is_file():
         raise UsageError(f"there is no {options.pip_conf}", expected="pip's configuration file")
 
@@ -278,14 +307,22 @@ def explained(
     problem: process.CommandFailed, telling: list[str], options: ImageOptions
 ) -> ContainError:
     """Return what went wrong in the terms of this tool, from what the engine printed."""
-    text = "\n".join(telling[-8:])
+    told = [_ends(line) for line in telling]
+    text = "\n".join(told[-8:])
     base = options.base or "the base image"
-    for line in telling:
+    for line in told:
         if _NO_SPACE.search(line):
             return PackError(
                 "the engine found the disk full",
                 found=line,
                 remedy="free space where the engine keeps its images (docker system df)",
+            )
+        if _NO_NETWORK.search(line):
+            return EngineError(
+                "the build has no network",
+                found=line,
+                remedy="pass --network host where the engine has no bridge; behind a proxy, set"
+                " proxies in ~/.docker/config.json",
             )
         if _NO_IMAGE.search(line):
             return EngineError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ def explain(text: str) -> Lacking | None:
             if name in entry.names:
                 return Lacking(
                     what=f"{name} is missing",
-                    remedy=f"in the builder: {distribution.commands_here(entry.packages)}",
+                    remedy=_remedy(entry.packages),
                 )
     headers = [name for name in named if name.endswith((".h", ".hpp", ".hh"))]
     if headers:
@@ -73,6 +74,13 @@ def explain(text: str) -> Lacking | None:
             f" {headers[0]} names it on Debian, dnf provides '*/{headers[0]}' on Fedora",
         )
     return None
+
+
+def _remedy(packages: Packages) -> str:
+    """Return how to install packages, and the option by which invoke dockerfile does it."""
+    listed = shlex.quote(" ".join(packages.apt))
+    option = f"\nor: invoke dockerfile … --build-packages {listed}" if packages.apt else ""
+    return f"in the builder: {distribution.commands_here(packages)}{option}"
 
 
 def _named(text: str) -> Iterator[str]:

@@ -142,6 +142,28 @@ def test_several_versions_stand_side_by_side(yard: Yard, bookworm: dict[str, Any
     assert re.findall(r"\(python (\S+)\)", versions) == ["3.13", "3.11", "3.13", "3.14"]
 
 
+_TEMPORARY = """\
+import multiprocessing, tempfile
+with tempfile.TemporaryFile(), multiprocessing.get_context("forkserver").Pool(1) as pool:
+    print(pool.map(abs, [-7]))
+"""
+
+
+@pytest.mark.parametrize("interpreter", ["python3.11", "python3.13", "python3.14"])
+def test_the_page_tells_how_it_runs(yard: Yard, bookworm: dict[str, Any], interpreter: str) -> None:
+    """With the options that docs/containers.md shows, temporary files and forkserver's pools work.
+
+    Without a temporary directory they do not: the option is needed.
+    """
+    page = (yard.root / "docs/containers.md").read_text()
+    shown = re.findall(r"^ *docker (run --read-only .+) \S+$", page, re.MULTILINE)
+    assert len(shown) == 1
+    program = (bookworm["runtime"]["name"], interpreter, "-c", _TEMPORARY)
+    assert yard.engine.ask(*shown[0].split(), "--rm", *program) == "[7]"
+    without = shown[0].replace("--tmpfs /tmp ", "").split()
+    assert "No usable temporary directory" in yard.engine.run(*without, "--rm", *program).stderr
+
+
 def test_stop_ends_a_sleeping_program(yard: Yard, bookworm: dict[str, Any]) -> None:
     """`docker stop` is obeyed, not enforced: the status is that of SIGTERM, not of SIGKILL."""
     container = yard.engine.ask(

@@ -109,6 +109,39 @@ def test_requirement_that_is_none(tmp_path: Path) -> None:
         read_requirements(path)
 
 
+def test_another_flavours_manifest_is_refused(consumer: Consumer) -> None:
+    """The builder's needs are not the runtime's: the kind is named, and where to look instead."""
+    path = Path(consumer.manifest)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "kind": "builder"}))
+    with pytest.raises(UsageError, match="is of the builder") as caught:
+        dockerfile(consumer)
+    assert "-runtime.json" in caught.value.remedy
+
+
+def test_a_project_that_is_copied_and_not_installed_is_told(
+    consumer: Consumer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package below src/ cannot be imported from /app, and has no script: that is told there."""
+    monkeypatch.chdir(tmp_path)
+    assert "not installed" not in dockerfile(consumer)
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "a"\n')
+    assert "not installed" not in dockerfile(consumer), "beside it, a module is found"
+    (tmp_path / "src").mkdir()
+    text = dockerfile(consumer)
+    assert text.index("not installed") < text.index("COPY . ./")
+    assert "pyproject.toml" in text
+
+
+def test_how_it_is_run_is_told(consumer: Consumer) -> None:
+    """Read-only, and with a temporary directory, as the pages have it."""
+    assert "#   docker run --read-only --tmpfs /tmp " in dockerfile(consumer)
+    for page in ("README.md", "docs/containers.md"):
+        lines = (ROOT / page).read_text().splitlines()
+        shown = [line for line in lines if "--read-only" in line]
+        assert shown
+        assert all("--tmpfs /tmp" in line for line in shown)
+
+
 def test_bad_names(consumer: Consumer) -> None:
     """Names of images are judged before they stand in a file."""
     with pytest.raises(UsageError, match="--base cannot be"):
@@ -158,6 +191,7 @@ def test_inline_cache() -> None:
         ({"bases": "Debian"}, "--bases cannot be"),
         ({"registry": "https://x"}, "--registry cannot be"),
         ({"targets": "toolchain"}, "--targets cannot be 'toolchain'"),
+        ({"options": "--optimise none"}, "--options cannot be '--optimise'"),
         ({"bases": "a/debian:12 b/debian:12"}, "would have one name"),
     ],
 )

@@ -141,6 +141,20 @@ def test_progress_follows_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen[-1] == 0.97
 
 
+def test_progress_ends_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is too long for a line is cut between two words, and the cut is shown."""
+    seen: list[str] = []
+    console = Console(as_json=True)
+    monkeypatch.setattr(console, "progress", lambda progress: seen.append(progress.doing))
+    words = "Get:12 http://deb.example.org/debian bookworm/main amd64 libsqlite3-dev amd64 3.40"
+    images._Lines(console).see(f"#5 2.1 {words}")
+    images._Lines(console).see("#5 2.1 short")
+    assert seen == [
+        "Get:12 http://deb.example.org/debian bookworm/main amd64 …",
+        "short",
+    ]
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -150,12 +164,48 @@ def test_progress_follows_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
         ImageOptions(prefix="/opt/my python"),
         ImageOptions(pip_conf="/nonexistent/pip.conf"),
         ImageOptions(recipe="other.toml"),
+        ImageOptions(offered="tzdata nano"),
+        ImageOptions(options="--optimise none"),
+        ImageOptions(options="--optimize fast"),
+        ImageOptions(options="--optimize"),
+        ImageOptions(options="--jobs=0"),
+        ImageOptions(options="none"),
+        ImageOptions(options="--verbose=yes"),
+        ImageOptions(options="--set build.nothing=1"),
+        ImageOptions(options="--dist elsewhere"),
     ],
 )
 def test_what_cannot_be_is_refused(options: ImageOptions) -> None:
     """Before anything is built."""
     with pytest.raises(UsageError):
         check(options)
+
+
+@pytest.mark.parametrize(
+    "options", ["--optimize none --format=gz", "--jobs 8 --offline", "--set tuning.cpu=x86-64-v3"]
+)
+def test_options_of_a_build_are_let_through(options: str) -> None:
+    """Whatever build-python itself takes."""
+    check(ImageOptions(options=options, offered="tzdata tini"))
+
+
+def test_no_network_names_the_option() -> None:
+    """The cause ends a line that quotes the whole step: it is told, and so is the remedy."""
+    line = f"executor failed running [/bin/sh -c {'set -eu; ' * 400}]: network bridge not found"
+    found = explained(CommandFailed("docker failed"), [line], OPTIONS)
+    assert type(found) is EngineError
+    assert "--network host" in found.remedy
+    assert found.found.endswith("network bridge not found")
+    assert len(found.found) < 400
+
+
+def test_a_long_line_keeps_its_ends() -> None:
+    """What a message quotes can be read."""
+    line = f"ERROR: failed to solve: {'step ' * 900}: exit code: 7"
+    found = explained(CommandFailed("docker failed"), [line], OPTIONS)
+    assert found.found.startswith("ERROR: failed to solve")
+    assert found.found.endswith("exit code: 7")
+    assert len(found.found) < 400
 
 
 def test_revision_of_a_checkout(tmp_path: Path) -> None:

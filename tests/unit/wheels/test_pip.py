@@ -84,6 +84,13 @@ def test_what_is_missing(line: str, what: str) -> None:
     assert lacking.remedy
 
 
+def test_the_option_of_the_dockerfile_is_named() -> None:
+    """Who has invoke dockerfile print it need not write a step of its own."""
+    lacking = explain("Error: pg_config executable not found.")
+    assert lacking
+    assert "--build-packages libpq-dev" in lacking.remedy
+
+
 def test_nothing_is_missing() -> None:
     """An error in the code is none of a package."""
     assert explain("x.c:1:1: error: expected ';'") is None
