@@ -74,7 +74,7 @@ def read_record(prefix: Path) -> Record | None:
     for path in found:
         try:
             rows = json.loads(path.read_text(encoding="utf-8"))["files"].items()
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return None
         # By this list files are removed.
         files |= {name: told for name, told in rows if is_inner(name) and isinstance(told, str)}

@@ -118,7 +118,7 @@ def _remove_empty(target: Path, folder: PurePosixPath) -> None:
 def _read(path: Path) -> _Journal:
     try:
         journal = structure(_Journal, json.loads(path.read_text(encoding="utf-8")), path.name)
-    except (OSError, ValueError, RecipeError) as problem:
+    except (OSError, ValueError, RecipeError, RecursionError) as problem:
         raise _unreadable(path, str(problem)) from problem
     # By its names files are moved and removed.
     for name in (*journal.files, *journal.removed, *journal.folders):

@@ -86,7 +86,7 @@ class Keeper:
     def _stamp_data(self, stage: str) -> dict[str, Any]:
         try:
             data = json.loads(self._stamp(stage).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return data if isinstance(data, dict) else {}
 

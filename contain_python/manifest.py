@@ -15,6 +15,7 @@ from contain_python.keeping import tool_fingerprint
 from contain_python.ledger import by_rule, read_changes
 from contain_python.model import Archive, FlavourName, Prefix, Release, Verified
 from contain_python.recipe import Recipe
+from contain_python.recorded_recipe import SHAPING
 from contain_python.runtime_packages import linked_libraries, runtime_packages
 from contain_python.structure import unstructure
 from contain_python.tars import compressors
@@ -113,18 +114,7 @@ def _profile(prefix: Prefix) -> dict[str, Any] | None:
 def _recipe(recipe: Recipe) -> dict[str, Any]:
     """Return what of the recipe shapes the result; mirrors, limits and places do not."""
     data: dict[str, Any] = unstructure(recipe)
-    shaping = (
-        "build",
-        "compiler",
-        "tuning",
-        "modules",
-        "strip",
-        "prune",
-        "byte_code",
-        "verify",
-        "pack",
-    )
-    kept = {name: data[name] for name in shaping}
+    kept = {name: data[name] for name in SHAPING}
     # Neither ccache nor how the version was named changes a byte.
     del kept["compiler"]["ccache"], kept["build"]["python"]
     return kept

@@ -55,7 +55,7 @@ def restore(entry: Entry, workspace: Workspace) -> Prefix:
         extract(entry.path, unpacked)
         try:
             data = json.loads((unpacked / _VALUE).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as problem:
+        except (OSError, ValueError, RecursionError) as problem:
             raise SourceError(
                 f"{entry.path.name} is no cached prefix",
                 found=str(problem),

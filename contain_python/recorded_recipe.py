@@ -26,15 +26,26 @@ _FLAG = re.compile(
 #: Options of configure that choose among what CPython has; none that names a program or a path.
 _OPTION = re.compile(
     r"--(?:with|without|enable|disable)-(?!build-python|freeze-module)[a-z0-9-]+(?:=[\w.,+-]*)?"
-    r"|\w+_cv_\w+=[\w./]*"
+    r"|\w+_cv_\w+=(?:yes|no|n/a|default|\d+)"
 )
 _MODULE = re.compile(r"[A-Za-z_]\w*")
+_TARGET = re.compile(r"[a-z0-9_.-]*")
+_SNAPSHOT = re.compile(r"(?:https?://[\w.:/~%+-]+)?")
+
+#: What of a recipe shapes the result, and is in a manifest. Mirrors, limits and the command that
+#: signs are not: they are always those of the recipe of one's own.
+SHAPING = (
+    *("build", "compiler", "tuning", "modules", "strip", "prune", "byte_code"),
+    *("verify", "pack"),
+)
 
 
 def recipe_of(data: object) -> Recipe:
     """Return the recipe that a manifest records. Raises SourceError if it is not believed."""
     try:
-        recipe = parse_recipe(structure(dict[str, object], data, "recipe"), Path("recipe"))
+        tables = structure(dict[str, object], data, "recipe")
+        _refuse_other_tables(tables)
+        recipe = parse_recipe(tables, Path("recipe"))
     except UsageError as problem:
         raise SourceError(
             "the manifest's recipe is none", expected=problem.expected, found=str(problem.what)
@@ -49,6 +60,16 @@ def recipe_of(data: object) -> Recipe:
     return recipe
 
 
+def _refuse_other_tables(tables: dict[str, object]) -> None:
+    others = sorted(set(tables) - set(SHAPING))
+    if others:
+        raise SourceError(
+            f"the manifest's recipe is not believed: it has {', '.join(others)[:100]!r}",
+            expected="only " + ", ".join(SHAPING),
+            remedy="if you trust who wrote it, put this into a recipe of your own",
+        )
+
+
 def _not_believed(recipe: Recipe) -> Iterator[tuple[str, str]]:
     compiler, modules = recipe.compiler, recipe.modules
     rows = (
@@ -58,6 +79,8 @@ def _not_believed(recipe: Recipe) -> Iterator[tuple[str, str]]:
         ("compiler.cflags", _FLAG, compiler.cflags),
         ("compiler.ldflags", _FLAG, compiler.ldflags),
         ("compiler.configure", _OPTION, compiler.configure),
+        ("build.target", _TARGET, (recipe.build.target,)),
+        ("build.snapshot", _SNAPSHOT, (recipe.build.snapshot,)),
         ("modules.disabled", _MODULE, modules.disabled),
         ("modules.builtin", _MODULE, modules.builtin),
         ("modules.optional", _MODULE, modules.optional),

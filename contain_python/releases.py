@@ -211,6 +211,7 @@ def parse_lock(data: dict[str, object], where: str) -> Lock:
     seen: dict[str, str] = {}
     for index, entry in enumerate(content.release):
         _check_entry(entry, f"{where}.release[{index}]")
+        _check_day(entry.date, f"{where}.release[{index}].date")
         if entry.version in seen.values():
             raise RecipeError(f"{where} locks {entry.version} twice", remedy="remove one")
         if other := seen.get(entry.sha256):
@@ -232,6 +233,9 @@ def release_of(data: dict[str, object], where: str) -> Release:
     try:
         entry = structure(_Entry, told, where)
         _check_entry(entry, where)
+        # One that was given with its hash, and is not locked, has no day.
+        if entry.date:
+            _check_day(entry.date, f"{where}.date")
         if newer:
             _canonical(newer, f"{where}.superseded_by")
     except RecipeError as problem:
@@ -261,7 +265,6 @@ def _check_entry(entry: _Entry, where: str) -> None:
     if entry.size <= 0:
         raise RecipeError(f"{where}.size must be a number of bytes", found=str(entry.size))
     _check(_SHA256, entry.sha256, f"{where}.sha256", "64 lower-case hexadecimal digits")
-    _check_day(entry.date, f"{where}.date")
 
 
 def _check(pattern: re.Pattern[str], text: str, where: str, expected: str) -> None:

@@ -32,7 +32,7 @@ def read_timeline(root: Path) -> tuple[Spent, ...]:
     try:
         data = json.loads((root / _NAME).read_text(encoding="utf-8"))
         return structure(_File, data, _NAME).stages
-    except (OSError, ValueError, RecipeError):
+    except (OSError, ValueError, RecipeError, RecursionError):
         return ()
 
 

@@ -132,7 +132,7 @@ def _bill(artifact: Described) -> tuple[BillRow, ...]:
     try:
         listed = json.loads(path.read_text(encoding="utf-8")).get("components", [])
         rows = [_bill_row(one) for one in listed]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
         raise UsageError(
             f"{path} is no bill of materials of ours",
             expected="CycloneDX in JSON, as build-python writes it",
@@ -165,7 +165,7 @@ def _summary(path: Path) -> Summary:
         raise UsageError(
             f"there is no {path}", expected="bench.json, as invoke bench writes it"
         ) from None
-    except (OSError, ValueError, ContainError) as problem:
+    except (OSError, ValueError, ContainError, RecursionError) as problem:
         raise UsageError(f"{path} is no result of invoke bench", found=str(problem)) from problem
 
 

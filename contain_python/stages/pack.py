@@ -191,7 +191,7 @@ def _origin(item: Archive, method: Method) -> _Origin:
 def _read(note: Path) -> _Record | None:
     try:
         return structure(_Record, json.loads(note.read_text(encoding="utf-8")), note.name)
-    except (OSError, ValueError, RecipeError):
+    except (OSError, ValueError, RecipeError, RecursionError):
         return None
 
 

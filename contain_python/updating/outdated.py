@@ -253,7 +253,7 @@ def _first_seen(path: Path, updates: list[Update], today: dt.date) -> dict[str, 
             str(key): min(dt.date.fromisoformat(day), today).isoformat()
             for key, day in before.items()
         }
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         days = {}
     # What is not seen today may have been out of reach only: its day stays.
     seen = {**{_key(one): today.isoformat() for one in updates}, **days}

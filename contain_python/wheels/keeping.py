@@ -83,7 +83,7 @@ def _read(entry: Entry) -> Wheel | None:
             data = json.loads(content.read()) if content else None
             wheel = structure(Wheel, data, entry.path.name)
             return wheel if wheel.filename in tar.getnames() else None
-    except (tarfile.TarError, KeyError, ValueError, RecipeError):
+    except (tarfile.TarError, KeyError, ValueError, RecipeError, RecursionError):
         return None
 
 

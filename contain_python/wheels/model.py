@@ -93,7 +93,7 @@ def read_wheelhouse(path: Path) -> Wheelhouse:
         found = structure(Wheelhouse, data, path.name)
         for wheel in found.wheels:
             check_choices(wheel.name, wheel.choices)
-    except (OSError, ValueError, RecipeError) as problem:
+    except (OSError, ValueError, RecipeError, RecursionError) as problem:
         raise UsageError(
             f"{path} does not tell what a wheelhouse holds",
             expected=f"the {MANIFEST} that invoke build-wheels writes",

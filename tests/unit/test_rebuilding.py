@@ -28,7 +28,8 @@ from contain_python.rebuilding import (
     request_of,
     short_hash,
 )
-from contain_python.recipe import Build, Recipe
+from contain_python.recipe import Build, Recipe, read_recipe
+from contain_python.recorded_recipe import SHAPING, recipe_of
 from contain_python.request import Request
 from contain_python.structure import unstructure
 from contain_python.tars import compressors
@@ -238,3 +239,32 @@ def test_manifest_with_nonsense(tmp_path: Path, part: str) -> None:
     data[part] = {"nonsense": 1}
     with pytest.raises(SourceError, match="the manifest's"):
         request_of(data, Options(recipe=str(tmp_path / "contain.toml")))
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {"provenance": {"sign": ["a-program", "{}"]}},
+        {"profile": []},
+        {"budget": {}},
+        {"compiler": {"configure": ["ac_cv_path_PKG_CONFIG=/elsewhere/program"]}},
+        {"compiler": {"configure": ["ac_cv_prog_CC=./program"]}},
+        {"compiler": {"configure": ["--with-build-python=/elsewhere/program"]}},
+        {"build": {"target": "../elsewhere"}},
+        {"build": {"snapshot": "http://a\nb"}},
+        {"compiler": {"ldflags": ["-Wl,-Map=out"]}},
+        {"compiler": {"cflags": ["-wrapper", "program,-a"]}},
+        {"prune": [{"name": "x", "why": "x", "paths": ["a/../../b"]}]},
+    ],
+)
+def test_recorded_recipe_commands_nothing(recipe: dict[str, Any]) -> None:
+    """No table, cached answer or option of a manifest's recipe names a program or a place."""
+    with pytest.raises(SourceError):
+        recipe_of(recipe)
+
+
+def test_own_recipe_is_believed_when_recorded() -> None:
+    """What a build by our recipe records can be built again."""
+    recipe = read_recipe(ROOT / "contain.toml")
+    table = {name: unstructure(recipe)[name] for name in SHAPING}
+    assert recipe_of(table).prune == recipe.prune
