@@ -30,6 +30,7 @@ from contain_python.rebuilding import (
 )
 from contain_python.recipe import Build, Recipe, read_recipe
 from contain_python.recorded_recipe import SHAPING, recipe_of
+from contain_python.releases import release_of
 from contain_python.request import Request
 from contain_python.structure import unstructure
 from contain_python.tars import compressors
@@ -268,3 +269,11 @@ def test_own_recipe_is_believed_when_recorded() -> None:
     recipe = read_recipe(ROOT / "contain.toml")
     table = {name: unstructure(recipe)[name] for name in SHAPING}
     assert recipe_of(table).prune == recipe.prune
+
+
+def test_release_that_is_not_locked_has_no_day() -> None:
+    """A source that was given with its hash is rebuilt too; a day that is none is refused."""
+    data: dict[str, Any] = unstructure(a_release()) | {"superseded": False}
+    assert release_of(data | {"date": ""}, "release").date == ""
+    with pytest.raises(SourceError, match="date"):
+        release_of(data | {"date": "yesterday"}, "release")
