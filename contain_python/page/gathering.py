@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contain_python.artifacts import Described
+from contain_python.artifacts import Described, refuse_other_papers
 from contain_python.bench.model import Summary
 from contain_python.bench.summary import memory_ratios
 from contain_python.components import by_component
 from contain_python.differing import Difference, difference
 from contain_python.elf import ElfFacts, read_elf
 from contain_python.errors import ContainError, UsageError
-from contain_python.files import sha256, sorted_files
+from contain_python.files import sorted_files
 from contain_python.identity import read_identity
 from contain_python.model import CheckResult, Progress
 from contain_python.names import SBOM
@@ -73,7 +73,7 @@ def gather(
 ) -> Told:
     """Return what the page tells; the artifact is extracted and verified for it.
 
-    Raises UsageError where a named file is not there or is something else.
+    Raises UsageError where a named file is not there, SourceError where it is something else.
     """
     summary = _summary(bench) if bench else None
     if not artifact.tarball.is_file():
@@ -81,12 +81,7 @@ def gather(
             f"there is no {artifact.tarball}",
             expected="the tarball beside its manifest: the report looks into it",
         )
-    if sha256(artifact.tarball) != artifact.data["tarball"]["sha256"]:
-        raise UsageError(
-            f"{artifact.tarball} is not the one that its manifest describes",
-            expected=f"sha256 {artifact.data['tarball']['sha256']}",
-            remedy="fetch both again",
-        )
+    refuse_other_papers(artifact.manifest, artifact.data, artifact.tarball)
     with verify.opened(artifact.tarball) as subject:
         identity = read_identity(subject.stdlib)
         checks = verify.judge(subject, identity.rules if identity else Rules(), progress)

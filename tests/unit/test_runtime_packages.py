@@ -189,3 +189,14 @@ def test_a_manager_that_is_not_known() -> None:
     with pytest.raises(UsageError, match="--manager cannot be 'pacman'") as caught:
         show_runtime_packages("a.json", "", "pacman", Console())
     assert "apt, dnf, zypper, apk" in caught.value.expected
+
+
+def test_names_of_another_manager(tmp_path: Path) -> None:
+    """Debian's names are not printed for apk: a build records the names of its own distribution."""
+    path = manifest(tmp_path / "a.json", ("zlib1g", "1.2"))
+    system = {"id": "debian", "version": "12", "codename": "bookworm"}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"distribution": system}))
+    with pytest.raises(UsageError, match="names packages for apt, not for apk") as caught:
+        show_runtime_packages(str(path), "", "apk", Console())
+    assert caught.value.expected == "--manager apt: it was built on debian 12"
+    show_runtime_packages(str(path), "", "apt", Console())
