@@ -73,8 +73,10 @@ def _grown(files: tuple[File, ...], before: Path) -> str:
     changes = [change for change in file_changes(former.files, files) if change.bytes > 0]
     rows = [f"{one.path}: {one.what}, {one.bytes:+d} bytes" for one in changes[:_TOLD]]
     more = len(changes) - len(rows)
-    told = f"since {former.manifest.name} ({human_size(former.unpacked)} unpacked) these grew"
-    return "\n".join([told, *(rows or ["nothing"]), *([f"and {more} more"] if more else [])])
+    since = f"since {former.manifest.name} ({human_size(former.unpacked)} unpacked)"
+    if not rows:
+        return f"{since} no file grew: the budget was tighter, or the format was another"
+    return "\n".join([f"{since} these grew", *rows, *([f"and {more} more"] if more else [])])
 
 
 def _former(before: Path) -> Described | None:

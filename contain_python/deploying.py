@@ -13,7 +13,7 @@ from contain_python.errors import SourceError, UsageError
 from contain_python.files import sha256
 from contain_python.laying import Tarball
 from contain_python.model import Progress
-from contain_python.papers import read_manifest
+from contain_python.papers import read_manifest, told
 
 
 def deploy(tarball: str, also: str, root: str, console: Console) -> None:
@@ -40,9 +40,9 @@ def deploy(tarball: str, also: str, root: str, console: Console) -> None:
 
 def described(path: Path) -> Tarball:
     """Return a tarball that is what was packed. Raises UsageError or SourceError."""
-    if not path.is_file():
+    if not path.is_file() or ".tar." not in path.name:
         raise UsageError(
-            f"there is no tarball {path}",
+            f"{path} is no tarball" if path.is_file() else f"there is no tarball {told(path)}",
             expected="a tarball from dist/: invoke deploy dist/python-VERSION-…-runtime.tar.zst",
         )
     refuse_unlisted(path)

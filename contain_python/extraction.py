@@ -94,9 +94,19 @@ def open_tar(archive: Path) -> Iterator[tarfile.TarFile]:
         raise SourceError(
             f"{archive} is not a whole tar archive",
             expected="a tar, plain or compressed with gzip, xz or zstd",
-            found=str(problem) or type(problem).__name__,
-            remedy="fetch it again",
+            found=_reason(problem, archive),
+            remedy="fetch it again, or name a tarball",
         ) from problem
+
+
+def _reason(problem: Exception, archive: Path) -> str:
+    """Return why it cannot be read: tarfile names each compression that a file does not have."""
+    text = str(problem) or type(problem).__name__
+    if text.startswith("file could not be opened"):
+        with archive.open("rb") as stream:
+            beginning = stream.read(4)
+        return "a program" if beginning == b"\x7fELF" else "something else"
+    return text
 
 
 @contextmanager

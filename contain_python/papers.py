@@ -88,8 +88,8 @@ def read_json(path: Path, what: str, expected: str) -> Any:  # noqa: ANN401  JSO
     NaN, are refused: two readers would read two things.
     """
     if not path.is_file():
-        found = "a directory" if path.is_dir() else "nothing"
-        raise UsageError(f"there is no {what} {path}", expected=expected, found=found)
+        found = "a directory" if path.is_dir() and path.name else "nothing"
+        raise UsageError(f"there is no {what} {told(path)}", expected=expected, found=found)
     try:
         return json.loads(
             _content(path), object_pairs_hook=_unique, parse_constant=_refuse_constant
@@ -108,7 +108,15 @@ def _content(path: Path) -> str:
         content = stream.read(_MOST + 1)
     if len(content) > _MOST:
         raise ValueError(f"more than {_MOST} bytes")
-    return content.decode()
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise ValueError("no text: such as a tarball, which has its papers beside it") from None
+
+
+def told(path: Path) -> str:
+    """Return a path for a message that says what is not there; what was not named is told so."""
+    return str(path) if path.name or path.is_absolute() else "(none was named)"
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -323,7 +323,7 @@ def _nearest(releases: tuple[Release, ...], version: Version) -> Release | None:
     def distance(release: Release) -> tuple[int, int, int]:
         minor = release.parsed.minor
         if release.parsed.major != version.major:
-            return 1, 0, -minor
+            return 1, int(release.parsed.is_prerelease), -minor
         return 0, abs(minor - version.minor), -minor
 
     newest_first = sorted(releases, key=_final_first, reverse=True)

@@ -99,7 +99,7 @@ def _choice(choices: tuple[object, ...], data: object, where: str) -> object:
     names = [str(choice) for choice in choices]
     raise RecipeError(
         f"{where} cannot be {data!r}",
-        expected="one of " + ", ".join(names),
+        expected="one of " + ", ".join(name or '""' for name in names),
         remedy=suggestion(str(data), names),
     )
 

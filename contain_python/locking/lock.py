@@ -241,7 +241,10 @@ def _fill(part: Path, release: Release, places: list[Candidate], work: _Work) ->
         f"no mirror has the source of Python {release.version}",
         expected=release.filename,
         found="\n".join(failures) or "there is no mirror to ask",
-        remedy="see that the version is out; add a mirror to [download] in contain.toml",
+        remedy="run it again without --offline, or name a directory that has the file as a mirror"
+        " under [download] in contain.toml"
+        if work.wish.offline
+        else "see that the version is out; add a mirror to [download] in contain.toml",
     )
 
 
