@@ -401,7 +401,7 @@ def test_papers_without_a_hash(root: Path, new: Path) -> None:
     manifest = new.with_name(new.name.replace(".tar.gz", ".json"))
     data = json.loads(manifest.read_text())
     manifest.write_text(json.dumps(data | {"tarball": "none"}))
-    with pytest.raises(SourceError, match="is not the manifest of this"):
+    with pytest.raises(SourceError, match="is no manifest"):
         put(root, new)
 
 

@@ -245,7 +245,6 @@ def test_unwritable_cache(tmp_path: Path, server: Server) -> None:
     with pytest.raises(PackError) as caught:
         Run(tmp_path / "file", server)()
     assert caught.value.found == "Not a directory"
-    assert "--cache DIR" in caught.value.remedy
     assert server.asked == []
 
 
