@@ -74,6 +74,7 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
         linux-libc-dev \
         make \
         mawk \
+        netbase \
         patch \
         pkg-config \
         python3 \
@@ -135,7 +136,9 @@ RUN --mount=type=cache,target=/root/.cache/contain-python \
 ARG OFFERED="ca-certificates tzdata"
 RUN ./bootstrap invoke runtime-packages --manifest "$(echo ../dist/*-runtime.json)" \
         --offered "$OFFERED tini" >../runtime-packages
-ENV PATH=$PREFIX/bin:/opt/contain-python/bin:$PATH
+ENV PATH=$PREFIX/bin:/opt/contain-python/bin:$PATH LANG=C.UTF-8
+# Empty, so that what is copied to ./ replaces nothing of the tool's, and is not taken for it.
+WORKDIR /src
 CMD ["python3"]
 
 # --- the runtime ----------------------------------------------------------------------------------------

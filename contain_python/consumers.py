@@ -82,14 +82,14 @@ _WHEELS = """\
 # again only if its source, CPython, the compiler or a library that it took in changed.
 COPY {requirements} ./
 RUN --mount=type=cache,target=/root/.cache \\
-    --mount=type=cache,target=/var/tmp/contain-python,sharing=locked \\
     --mount=type=secret,id=pip.conf,target=/etc/pip.conf \\
     contain-python build-wheels --interpreter {python} \\
         --workspace /var/tmp/contain-python \\
         --requirements {name} --wheelhouse /app/wheelhouse{options} && \\
     contain-python build-venv --interpreter {python} \\
         --workspace /var/tmp/contain-python \\
-        --wheelhouse /app/wheelhouse --venv /app/venv --packages /app/venv-packages
+        --wheelhouse /app/wheelhouse --venv /app/venv --packages /app/venv-packages && \\
+    rm -rf /var/tmp/contain-python
 """
 
 #: The environment is copied as it was verified in the builder, or made anew from the wheelhouse;

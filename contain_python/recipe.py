@@ -236,9 +236,14 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def find_recipe(named: str) -> Path:
-    """Return the recipe that was named, or contain.toml here, or else the one beside this tool."""
+    """Return the recipe that was named, or the one here, or else the one beside this tool.
+
+    A recipe has its lock beside it: an application's own contain.toml is none unless it is named.
+    """
     here, own = Path("contain.toml"), Path(__file__).parents[1] / "contain.toml"
-    return Path(named) if named else own if own.exists() and not here.exists() else here
+    if named:
+        return Path(named)
+    return own if own.exists() and not Path("releases.lock").exists() else here
 
 
 def read_toml(path: Path, remedy: str) -> dict[str, object]:

@@ -104,7 +104,9 @@ def lock(wanted: Wanted, console: Console, now: dt.datetime) -> tuple[Release, .
 
 
 def _work(wanted: Wanted, console: Console, now: dt.datetime) -> _Work:
-    recipe = read_recipe(find_recipe(wanted.recipe))
+    # Where the lock of a recipe is missing, the one beside this tool is not written in its place.
+    here = "contain.toml" if Path("contain.toml").exists() else ""
+    recipe = read_recipe(find_recipe(wanted.recipe or here))
     cache = cache_of(wanted.cache)
     return _Work(
         recipe=recipe,

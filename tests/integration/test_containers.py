@@ -142,6 +142,19 @@ def test_several_versions_stand_side_by_side(yard: Yard, bookworm: dict[str, Any
     assert re.findall(r"\(python (\S+)\)", versions) == ["3.13", "3.11", "3.13", "3.14"]
 
 
+_PLACE = """\
+import os, socket
+print(os.listdir(), os.environ["LANG"], socket.getservbyname("https"))
+"""
+
+
+def test_builder_starts_in_an_empty_directory(yard: Yard, bookworm: dict[str, Any]) -> None:
+    """Nothing of the tool is there to be overwritten; the tool is found, and so are services."""
+    name = bookworm["builder"]["name"]
+    assert yard.engine.ask("run", "--rm", name, "python3", "-c", _PLACE) == "[] C.UTF-8 443"
+    assert "build-wheels" in yard.engine.ask("run", "--rm", name, "contain-python", "--list")
+
+
 _TEMPORARY = """\
 import multiprocessing, tempfile
 with tempfile.TemporaryFile(), multiprocessing.get_context("forkserver").Pool(1) as pool:

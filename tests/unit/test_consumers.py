@@ -48,6 +48,17 @@ def test_requirements_come_before_code(consumer: Consumer, tmp_path: Path) -> No
     assert '"libssl3 (>= 3.0.0), tzdata, tini$(sed' in text, "the wheels' own packages, too"
 
 
+def test_two_applications_are_built_at_once(consumer: Consumer, tmp_path: Path) -> None:
+    """What engines lock holds up the other build without a word: only APT's packages need it."""
+    path = tmp_path / "web.txt"
+    path.write_text("a==1\n")
+    text = dockerfile(replace(consumer, requirements=str(path), build_packages="x-dev"))
+    locked = [line for line in text.splitlines() if "sharing=locked" in line]
+    assert len(locked) == 1
+    assert "/var/cache/apt" in locked[0]
+    assert "rm -rf /var/tmp/contain-python" in text, "what is left would be in a layer"
+
+
 def test_wheelhouse_is_installed_in_the_other_stage(consumer: Consumer, tmp_path: Path) -> None:
     """Nothing of the wheelhouse, nor of pip, stays in the runtime's layers."""
     path = tmp_path / "web.txt"

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "Dockerfile.builder").read_text()
 
 #: What the tool itself needs, rather than a build.
-OWN = {"ca-certificates", "ccache", "python3", "python3-venv"}
+OWN = {"ca-certificates", "ccache", "netbase", "python3", "python3-venv"}
 
 
 def packages() -> list[str]:
@@ -77,6 +77,15 @@ def test_packages_of_the_tool_are_pinned_alike() -> None:
 
     assert pins("requirements-run.txt") < pins("requirements.txt")
     assert not {"pytest", "mypy"} & {pin.split("==")[0] for pin in pins("requirements-run.txt")}
+
+
+def test_the_builder_starts_in_an_empty_directory() -> None:
+    """What an application copies to ./ meets nothing of the tool's; names and text are UTF-8."""
+    stage = TEXT[TEXT.index("AS builder") : TEXT.index("AS packages")]
+    last = re.findall(r"^WORKDIR (\S+)$", stage, re.MULTILINE)[-1]
+    assert last == "/src"
+    assert stage.index("WORKDIR /src") > stage.rindex("RUN ")
+    assert re.search(r"^ENV PATH=.* LANG=C.UTF-8$", stage, re.MULTILINE)
 
 
 def test_every_package_of_the_tool_is_there_to_be_installed() -> None:

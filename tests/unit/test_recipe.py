@@ -176,11 +176,16 @@ def test_rules_are_frozen() -> None:
 
 
 def test_recipe_that_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one that was named, the one here, or else the one beside this tool."""
+    """The one that was named, the one here with its lock, or else the one beside this tool.
+
+    An application's contain.toml, in the directory that holds its requirements, is not asked.
+    """
     monkeypatch.chdir(tmp_path)
     assert find_recipe("x.toml") == Path("x.toml")
     assert find_recipe("") == Path(__file__).parents[2] / "contain.toml"
     (tmp_path / "contain.toml").write_text("")
+    assert find_recipe("") == Path(__file__).parents[2] / "contain.toml"
+    (tmp_path / "releases.lock").write_text("")
     assert find_recipe("") == Path("contain.toml")
 
 

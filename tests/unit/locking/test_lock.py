@@ -18,7 +18,7 @@ from signing import Signer, a_signer
 from values import write
 
 from contain_python.console import Console
-from contain_python.errors import SourceError, UsageError
+from contain_python.errors import RecipeError, SourceError, UsageError
 from contain_python.locking import archives, openpgp
 from contain_python.locking.lock import Wanted, lock
 from contain_python.model import Release
@@ -83,7 +83,11 @@ class Upstream:
     def lock(self, now: dt.datetime = NOW, **wanted: Any) -> tuple[Release, ...]:  # noqa: ANN401
         return lock(
             Wanted(
-                recipe=str(self.root / "contain.toml"), cache=str(self.root / "cache"), **wanted
+                **{
+                    "recipe": str(self.root / "contain.toml"),
+                    "cache": str(self.root / "cache"),
+                    **wanted,
+                }
             ),
             Console(),
             now,
@@ -119,6 +123,16 @@ def upstream(tmp_path: Path, signer: Signer, monkeypatch: pytest.MonkeyPatch) ->
             f'[updates.feeds]\ndownloads = "{server.url}/d"\ncycle = "{server.url}/c"\n',
         )
         yield made
+
+
+def test_a_recipe_without_a_lock_is_told(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock beside the tool is not written in place of the one that is missing here."""
+    monkeypatch.chdir(upstream.root)
+    (upstream.root / "releases.lock").unlink()
+    with pytest.raises(RecipeError, match=f"there is no file {upstream.root}/releases.lock"):
+        upstream.lock(python="3.13", recipe="")
 
 
 def test_newest_of_a_series(upstream: Upstream) -> None:
