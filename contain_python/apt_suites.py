@@ -20,7 +20,8 @@ from debian.deb822 import Deb822
 from contain_python.apt_keys import Keyring
 from contain_python.documents import Shelf, get
 from contain_python.errors import SourceError, without_package
-from contain_python.mirrors import Bases, apt_bases, without_password
+from contain_python.mirrors import Bases, apt_bases
+from contain_python.secret_urls import without_secrets
 
 if TYPE_CHECKING:
     from pysequoia import Cert
@@ -124,7 +125,7 @@ def suite(  # noqa: PLR0913  what is trusted, and when, is the caller's to say
 
 
 def _told(base: str, name: str) -> str:
-    return f"{name} of {without_password(base)}"
+    return f"{name} of {without_secrets(base)}"
 
 
 def dists(base: str, name: str) -> str:

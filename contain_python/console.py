@@ -18,6 +18,7 @@ from rich.text import Text
 
 from contain_python.errors import ContainError
 from contain_python.model import Progress
+from contain_python.secret_urls import masked, masked_in
 
 Mode = Literal["terminal", "plain", "json"]
 
@@ -225,14 +226,18 @@ class Console:
 
 
 def harmless(text: str) -> str:
-    """Return text, which may quote a stranger's, without what a terminal would obey or refuse."""
+    """Return text, which may quote a stranger's, without what a terminal would obey or refuse.
+
+    And without the secrets of addresses.
+    """
     return "".join(
-        "?" if unicodedata.category(one) in _UNTOLD and one not in "\n\t" else one for one in text
+        "?" if unicodedata.category(one) in _UNTOLD and one not in "\n\t" else one
+        for one in masked(text)
     )
 
 
 def _write(stream: TextIO, data: dict[str, Any]) -> None:
-    text = json.dumps(data, ensure_ascii=False)
+    text = json.dumps(masked_in(data), ensure_ascii=False)
     if not text.isascii() or "\x7f" in text:
         text = "".join(_spelt(one, stream.encoding) for one in text)
     stream.write(text + "\n")

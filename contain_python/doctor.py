@@ -16,6 +16,7 @@ from contain_python.files import human_size, sorted_files
 from contain_python.model import Release
 from contain_python.recipe import Recipe
 from contain_python.refusals import room
+from contain_python.secret_urls import without_secrets
 from contain_python.surroundings import JOB_BYTES, Line
 from contain_python.toolchain import (
     Missing,
@@ -163,7 +164,7 @@ def _release(release: Release) -> Line:
 
 
 def _mirrors(recipe: Recipe) -> Line:
-    mirrors = recipe.download.mirrors
+    mirrors = [without_secrets(one) for one in recipe.download.mirrors]
     return Line(
         topic="mirrors",
         status="ok" if mirrors else "missing",

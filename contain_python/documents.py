@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,8 +24,8 @@ from contain_python import __version__
 from contain_python.errors import RecipeError, SourceError
 from contain_python.fetching import on_disk, root_cause
 from contain_python.files import write_whole
-from contain_python.mirrors import without_password
 from contain_python.recipe import Download
+from contain_python.secret_urls import masked_of, without_secrets
 from contain_python.structure import structure, unstructure
 
 Note = Callable[[str], None]
@@ -62,7 +61,7 @@ class Document:
 
     def told(self, now: dt.datetime) -> str:
         """Return where it is from and how old it is, for reading."""
-        place = without_password(self.url)
+        place = without_secrets(self.url)
         return f"{place}, of {self.fetched:%Y-%m-%d %H:%M} UTC ({age_told(self.age(now))})"
 
     def json(self) -> object:
@@ -71,7 +70,7 @@ class Document:
             return json.loads(self.content)
         except (ValueError, RecursionError) as problem:
             raise SourceError(
-                f"{without_password(self.url)} is not JSON",
+                f"{without_secrets(self.url)} is not JSON",
                 found=str(problem),
                 remedy="fetch it again; if it stays so, whoever serves it must mend it",
             ) from problem
@@ -127,7 +126,7 @@ class Shelf:
         """Keep what was fetched just now."""
         document = self._fresh(name, url, content)
         label = _Label(
-            url=without_password(url),
+            url=without_secrets(url),
             fetched=document.fetched.isoformat(),
             sha256=hashlib.sha256(content).hexdigest(),
         )
@@ -207,8 +206,8 @@ def _fetched(url: str, limits: Download, most: int, question: object) -> bytes:
         return _asked(url, limits, most, question)
     except (requests.RequestException, OSError, ValueError) as problem:
         raise SourceError(
-            f"cannot fetch {without_password(url)}",
-            found=_reason(problem),
+            f"cannot fetch {without_secrets(url)}",
+            found=_reason(problem, url),
             remedy="try again later, or pass --offline to use what was fetched before",
         ) from problem
 
@@ -255,9 +254,8 @@ def _received(response: requests.Response, most: int, deadline: float) -> bytes:
     return bytes(content)
 
 
-def _reason(problem: Exception) -> str:
+def _reason(problem: Exception, url: str) -> str:
     response = getattr(problem, "response", None)
     if response is not None:
         return f"answered {response.status_code} {response.reason or ''}".rstrip()
-    # Requests quotes the address that it was given, with a password that it may hold.
-    return re.sub(r"//[^/@\s]*@", "//", root_cause(problem))
+    return masked_of(url, root_cause(problem))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contain_python.secret_urls import masked
+
 
 class ContainError(Exception):
     """A failure a person can act on: what happened, what was expected, what was found, what to do.
@@ -12,12 +14,15 @@ class ContainError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, *, expected: str = "", found: str = "", remedy: str = "") -> None:
-        """Keep the four parts apart, so that text and JSON can each show them their own way."""
-        super().__init__(what)
-        self.what = what
-        self.expected = expected
-        self.found = found
-        self.remedy = remedy
+        """Keep the four parts apart, so that text and JSON can each show them their own way.
+
+        What they quote may be an address: none keeps a secret of it.
+        """
+        super().__init__(masked(what))
+        self.what = masked(what)
+        self.expected = masked(expected)
+        self.found = masked(found)
+        self.remedy = masked(remedy)
 
     def __str__(self) -> str:
         """Return the message as a person reads it, one part a line."""

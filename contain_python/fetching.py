@@ -23,9 +23,9 @@ import urllib3
 from contain_python import __version__
 from contain_python.errors import PackError
 from contain_python.files import sha256
-from contain_python.mirrors import without_password
 from contain_python.model import Pinned
 from contain_python.recipe import Download
+from contain_python.secret_urls import masked_of, without_secrets
 
 T = TypeVar("T")
 Seen = Callable[[int], None]
@@ -211,7 +211,7 @@ def _refuse_downgrade(url: str, target: str) -> None:
     scheme = urlsplit(target).scheme
     if scheme == "https" or (scheme == "http" and urlsplit(url).scheme == "http"):
         return
-    raise MirrorFailed(f"redirects from {urlsplit(url).scheme} to {without_password(target)}")
+    raise MirrorFailed(f"redirects from {urlsplit(url).scheme} to {without_secrets(target)}")
 
 
 def _request(
@@ -228,7 +228,9 @@ def _request(
     try:
         return _in_time(ask, turn)
     except requests.exceptions.SSLError as problem:
-        raise MirrorFailed(f"no trusted connection: {root_cause(problem)}") from problem
+        raise MirrorFailed(
+            f"no trusted connection: {masked_of(url, root_cause(problem))}"
+        ) from problem
     except requests.exceptions.ReadTimeout as problem:
         raise _TryAgain(f"no answer for {idle:g} s") from problem
     except requests.exceptions.ConnectTimeout as problem:
@@ -236,9 +238,9 @@ def _request(
     except requests.exceptions.ConnectionError as problem:
         unreachable = isinstance(_innermost(problem), urllib3.exceptions.NewConnectionError)
         attempts = _CONNECT_ATTEMPTS if unreachable else None
-        raise _TryAgain(root_cause(problem), attempts=attempts) from problem
+        raise _TryAgain(masked_of(url, root_cause(problem)), attempts=attempts) from problem
     except (requests.exceptions.RequestException, ValueError) as problem:
-        raise MirrorFailed(root_cause(problem)) from problem
+        raise MirrorFailed(masked_of(url, root_cause(problem))) from problem
 
 
 def _in_time(ask: Callable[[], T], turn: _Fetch) -> T:
@@ -340,7 +342,9 @@ def _chunks(response: requests.Response, turn: _Fetch) -> Iterator[bytes]:
         except urllib3.exceptions.ReadTimeoutError as problem:
             raise _TryAgain(f"nothing more for {turn.limits.idle_seconds:g} s") from problem
         except (urllib3.exceptions.HTTPError, OSError) as problem:
-            raise _TryAgain(f"connection lost: {root_cause(problem)}") from problem
+            raise _TryAgain(
+                f"connection lost: {masked_of(turn.url, root_cause(problem))}"
+            ) from problem
         if not chunk:
             return
         yield chunk

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from contain_python.errors import RecipeError
 from contain_python.files import sha256, sorted_files, write_whole
+from contain_python.secret_urls import masked_in
 from contain_python.structure import structure, unstructure
 
 T = TypeVar("T")
@@ -123,9 +124,10 @@ def digest(value: object) -> str:
 
 
 def _told(value: object) -> str:
-    """Return a value as a stamp tells it: as it is, or its hash where it is long."""
-    text = value if isinstance(value, str) else json.dumps(unstructure(value), sort_keys=True)
-    return text if len(text) <= _TOLD else f"SHA-256 {digest(value)}"
+    """Return a value as a stamp tells it: without secrets, or its hash where it is long."""
+    told = masked_in(unstructure(value))
+    text = told if isinstance(told, str) else json.dumps(told, sort_keys=True)
+    return text if len(text) <= _TOLD else f"SHA-256 {digest(told)}"
 
 
 def code_of(*modules: ModuleType) -> str:

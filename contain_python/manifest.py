@@ -17,6 +17,7 @@ from contain_python.model import Archive, FlavourName, Prefix, Release, Verified
 from contain_python.recipe import Recipe
 from contain_python.recorded_recipe import SHAPING
 from contain_python.runtime_packages import linked_libraries, runtime_packages
+from contain_python.secret_urls import without_secrets
 from contain_python.structure import unstructure
 from contain_python.tars import compressors
 from contain_python.workspace import Workspace
@@ -117,6 +118,7 @@ def _recipe(recipe: Recipe) -> dict[str, Any]:
     kept = {name: data[name] for name in SHAPING}
     # Neither ccache nor how the version was named changes a byte.
     del kept["compiler"]["ccache"], kept["build"]["python"]
+    kept["build"]["snapshot"] = without_secrets(recipe.build.snapshot)
     return kept
 
 

@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from contain_python import process
 from contain_python.errors import ContainError, RecipeError, SourceError
 from contain_python.model import Release
+from contain_python.secret_urls import without_secrets
 from contain_python.structure import suggestion
 
 _APT = Path("/etc/apt")
@@ -38,7 +39,7 @@ class Candidate:
         """Return the place for reading, without a password that its URL may hold."""
         if self.path is not None:
             return str(self.path)
-        return without_password(self.url)
+        return without_secrets(self.url)
 
 
 def candidates(
@@ -81,17 +82,6 @@ def library_candidates(
     return list(dict.fromkeys(found))
 
 
-def without_password(url: str) -> str:
-    """Return a URL without user name and password."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # It is none: "http://[".
-        return re.sub(r"//[^/\s]*@", "//", url)
-    if "@" not in parts.netloc:
-        return url
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
 def orig_name(release: Release) -> str:
     """Return what Debian calls the source: python3.15_3.15.0~rc2.orig.tar.xz."""
     version = re.sub(r"(a|b|rc)(\d+)$", r"~\1\2", release.version)
@@ -121,7 +111,7 @@ def _of_mirror(
     if kind == "directory" and mirror:
         return _in_directory(root / mirror, names)
     raise RecipeError(
-        f"the mirror {mirror!r} cannot be used",
+        f"the mirror {without_secrets(mirror)!r} cannot be used",
         expected="an http or https URL, a file: URL, a directory, "
         + " or ".join(one for one in known if one in ("apt:", _UPSTREAM)),
         remedy=suggestion(f"{kind}:", list(known)),

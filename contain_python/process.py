@@ -18,6 +18,7 @@ from typing import IO
 from contain_python import cgroups
 from contain_python.errors import CompileError, ContainError, PackError
 from contain_python.refusals import OF_THE_MACHINE, room
+from contain_python.secret_urls import masked
 
 Line = Callable[[str], None]
 
@@ -88,6 +89,7 @@ class _Watcher:
     circumstance: tuple[str, str] | None = None
 
     def see(self, line: str) -> None:
+        line = masked(line)
         if self.log:
             self.log.write(line + "\n")
         self.last.append(line)
@@ -118,7 +120,7 @@ def run(  # noqa: PLR0913  each names one property of the command
     command = [str(argument) for argument in argv]
     with _open_log(log) as stream:
         if stream:
-            stream.write(f"$ cd {cwd}\n$ {' '.join(command)}\n")
+            stream.write(masked(f"$ cd {cwd}\n$ {' '.join(command)}\n"))
         watcher = _Watcher(stream, on_line)
         status = _follow(command, cwd, environment, watcher)
     if status != 0 and watcher.disk_full:

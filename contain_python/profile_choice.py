@@ -10,10 +10,10 @@ from contain_python import profiles
 from contain_python.errors import ContainError, SourceError, ToolchainError, UsageError
 from contain_python.fetching import MirrorFailed, check_content, fetch
 from contain_python.files import write_whole
-from contain_python.mirrors import without_password
 from contain_python.model import Profile, ProfileKey
 from contain_python.recipe import NamedProfile
 from contain_python.request import Request
+from contain_python.secret_urls import without_secrets
 from contain_python.store import Note
 
 
@@ -50,7 +50,7 @@ def _origin(chosen: Profile, request: Request) -> str:
     if chosen.path.parent == request.recipe.root / "profiles":
         return "profiles/ beside the recipe"
     named = (one for one in request.recipe.profile if one.name == chosen.path.name)
-    return next((without_password(one.url) for one in named), profiles.HERE)
+    return next((without_secrets(one.url) for one in named), profiles.HERE)
 
 
 def _nearest(refusals: tuple[profiles.Refusal, ...]) -> str:

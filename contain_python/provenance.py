@@ -21,6 +21,7 @@ from contain_python.model import Artifact
 from contain_python.process import CommandFailed
 from contain_python.recipe import Recipe
 from contain_python.recipe_updates import Provenance
+from contain_python.secret_urls import without_secrets
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
@@ -63,7 +64,7 @@ def provenance_text(recipe: Recipe, manifest: dict[str, Any], subjects: list[Any
 def _builder(provenance: Provenance, manifest: dict[str, Any]) -> dict[str, Any]:
     tool = manifest["tool"]
     return {
-        "id": provenance.builder or UNNAMED,
+        "id": without_secrets(provenance.builder) or UNNAMED,
         "version": {tool["name"]: tool["version"]},
         "builderDependencies": [
             {"name": tool["name"], "digest": {"sha256": tool["fingerprint"]}},
@@ -83,7 +84,7 @@ def _dependencies(provenance: Provenance, manifest: dict[str, Any]) -> Iterator[
         origin = {"annotations": {"origin": profile["origin"]}} if "origin" in profile else {}
         yield {"name": "PGO profile", "uri": uri, "digest": digest, **origin}
     if provenance.image:
-        yield _image(provenance.image)
+        yield _image(without_secrets(provenance.image))
     for package in manifest["packages"]:
         yield {"name": "package", "uri": _purl(package, manifest["distribution"])}
 

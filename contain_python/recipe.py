@@ -158,8 +158,8 @@ class NamedProfile:
 
     @property
     def name(self) -> str:
-        """Return the name of the file."""
-        return self.url.rpartition("/")[2]
+        """Return the name of the file, without a query, which may hold a secret."""
+        return re.split(r"[?#]", self.url, maxsplit=1)[0].rpartition("/")[2]
 
 
 @dataclass(frozen=True, kw_only=True)

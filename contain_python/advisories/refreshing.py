@@ -21,9 +21,9 @@ from contain_python.advisories.sources import (
 )
 from contain_python.documents import Note, Shelf, ask, get
 from contain_python.errors import SourceError
-from contain_python.mirrors import without_password
 from contain_python.model import Progress
 from contain_python.recipe_updates import Feeds
+from contain_python.secret_urls import without_secrets
 
 _MEGABYTE = 1 << 20
 _AT_ONCE = 8
@@ -72,7 +72,7 @@ def _noted(note: Note) -> Iterator[None]:
 
 def _psf(shelf: Shelf, feeds: Feeds) -> tuple[str, ...]:
     content = get(feeds.psf, shelf.limits, 64 * _MEGABYTE)
-    ids = cve_ids(psf_records(content, without_password(feeds.psf)))
+    ids = cve_ids(psf_records(content, without_secrets(feeds.psf)))
     shelf.keep(PSF, feeds.psf, content)
     return ids
 
@@ -80,16 +80,16 @@ def _psf(shelf: Shelf, feeds: Feeds) -> tuple[str, ...]:
 def _cve(shelf: Shelf, feeds: Feeds, name: str) -> None:
     url = f"{feeds.cve}/{name}"
     content = get(url, shelf.limits, 4 * _MEGABYTE)
-    record = parsed(content, without_password(url))
+    record = parsed(content, without_secrets(url))
     if not cve.is_record(record) or record.at("cveMetadata").text("cveId") != name:
-        raise SourceError(f"{without_password(url)} is not the record of {name}")
+        raise SourceError(f"{without_secrets(url)} is not the record of {name}")
     cve.advisory(record)
     shelf.keep(cve_name(name), url, content)
 
 
 def _debian(shelf: Shelf, feeds: Feeds) -> None:
     content = get(feeds.debian, shelf.limits, 256 * _MEGABYTE)
-    lines = tracker.lines_of(parsed(content, without_password(feeds.debian)))
+    lines = tracker.lines_of(parsed(content, without_secrets(feeds.debian)))
     shelf.keep(DEBIAN, feeds.debian, lines)
 
 
@@ -100,7 +100,7 @@ def _osv(shelf: Shelf, feeds: Feeds, subject: str) -> None:
     records: list[object] = []
     for _ in range(_MOST_PAGES):
         answer = parsed(
-            ask(feeds.osv, question, shelf.limits, 32 * _MEGABYTE), without_password(feeds.osv)
+            ask(feeds.osv, question, shelf.limits, 32 * _MEGABYTE), without_secrets(feeds.osv)
         )
         if not osv.is_answer(answer):
             raise answer.wrong("OSV's answer to a query")
@@ -112,5 +112,5 @@ def _osv(shelf: Shelf, feeds: Feeds, subject: str) -> None:
             return
         question = {"package": package, "page_token": token}
     raise SourceError(
-        f"{without_password(feeds.osv)} has more than {_MOST_PAGES} pages on {subject}"
+        f"{without_secrets(feeds.osv)} has more than {_MOST_PAGES} pages on {subject}"
     )

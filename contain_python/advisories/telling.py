@@ -9,7 +9,7 @@ from typing import Any
 
 from contain_python.advisories.model import Finding
 from contain_python.documents import Document, age_told
-from contain_python.mirrors import without_password
+from contain_python.secret_urls import without_secrets
 from contain_python.structure import unstructure
 
 _WIDTH = 98
@@ -94,11 +94,11 @@ def documents_told(
     for kind, group in kinds.items():
         oldest = min(group, key=lambda one: one.fetched)
         number = f"{len(group)} documents, the oldest " if len(group) > 1 else ""
-        place = without_password(oldest.url)
+        place = without_secrets(oldest.url)
         event = {
             "source": kind,
             "documents": len(group),
-            "oldest_url": without_password(oldest.url),
+            "oldest_url": without_secrets(oldest.url),
             "oldest_fetched": oldest.fetched.isoformat(),
             "age_days": round(oldest.age(now).total_seconds() / 86400, 2),
         }

@@ -37,6 +37,7 @@ from packageurl import PackageURL
 
 from contain_python import __version__
 from contain_python.sbom.model import Licence, Part, Source
+from contain_python.secret_urls import without_secrets
 from contain_python.structure import unstructure
 
 #: The prefix of our properties, as the CycloneDX taxonomy wants one.
@@ -129,7 +130,7 @@ def _hashes(sha256: str) -> list[HashType]:
 def _reference(source: Source) -> ExternalReference:
     return ExternalReference(
         type=ExternalReferenceType.SOURCE_DISTRIBUTION,
-        url=XsUri(source.url),
+        url=XsUri(without_secrets(source.url)),
         hashes=_hashes(source.sha256),
     )
 

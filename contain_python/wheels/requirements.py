@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from contain_python.errors import UsageError
-from contain_python.mirrors import without_password
+from contain_python.secret_urls import masked
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
@@ -55,8 +55,7 @@ class Line:
 
     def __str__(self) -> str:
         """Return it as it is named in a message: without a password."""
-        words = [re.sub(r"\S+://\S+", lambda url: without_password(url[0]), self.text)]
-        return f"{self.file}, line {self.number}: {' '.join(words)}"
+        return f"{self.file}, line {self.number}: {masked(self.text)}"
 
 
 def _shortened(word: str, option: str) -> bool:

@@ -238,3 +238,9 @@ def test_damaged_copy_in_the_cache_is_fetched_again(tmp_path: Path) -> None:
     assert found
     write(found.path, "damaged")
     assert choose_profile(request, KEY, pytest.fail) == found
+
+
+def test_name_has_no_query() -> None:
+    """What asks a server for a profile, a token perhaps, is no part of the file's name."""
+    url = "https://host.test/p/python-3.13.15-x.tar.gz?token=hunter2#x"
+    assert NamedProfile(url=url, sha256="", size=1).name == "python-3.13.15-x.tar.gz"
