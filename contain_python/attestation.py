@@ -13,6 +13,7 @@ from contain_python.console import Console
 from contain_python.errors import CheckError, SourceError, UsageError
 from contain_python.files import sha256
 from contain_python.names import PROVENANCE, SBOM
+from contain_python.papers import read_json
 from contain_python.provenance import (
     BUILD_TYPE,
     PREDICATE,
@@ -83,16 +84,17 @@ def verify_provenance(
 
 def read_statement(path: Path) -> dict[str, Any]:
     """Return a statement whose form is right. Raises SourceError."""
-    try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        _refuse_other_form(data)
-    except FileNotFoundError:
+    expected = f"the statement that build-python writes beside each tarball, …{PROVENANCE}"
+    if not path.is_file():
         raise SourceError(
             f"there is no provenance {path}",
-            expected=f"the statement that build-python writes beside each tarball, …{PROVENANCE}",
+            expected=expected,
             remedy="fetch it from where the tarball was published, or name it with --statement",
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
+        )
+    try:
+        data: dict[str, Any] = read_json(path, "provenance of ours", expected)
+        _refuse_other_form(data)
+    except (KeyError, TypeError, ValueError) as problem:
         raise SourceError(
             f"{path} is no provenance of ours",
             expected=f"{STATEMENT} with {PREDICATE} of the build type {BUILD_TYPE}",
