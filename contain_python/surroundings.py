@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -33,6 +33,9 @@ _PLAIN = re.compile(r"[\w.+/@~-]*")
 #: What one process of a build has open at once, with a margin: 24 are enough for this tool, and for
 #: gcc to link 400 objects with LTO (seen).
 _OPEN_FILES = 64
+
+#: How the names of directories begin in which something is tried.
+_TRIAL = ".contain-python-trial-"
 
 #: What a compiler takes at its peak for one file, with a margin for newer ones (gcc 12.2 with LTO
 #: and a profile: 160 MB for 3.13's largest).
@@ -123,11 +126,38 @@ def tried(path: Path, *, runs: bool = True) -> tuple[str, str]:
     """Return what cannot be done where a path is or would be, and how to mend that; or ""s."""
     place = next(one for one in (path, *path.absolute().parents) if one.exists())
     try:
-        with tempfile.TemporaryDirectory(prefix=".contain-python-trial-", dir=place) as folder:
+        _sweep(place)
+        with (
+            tempfile.TemporaryDirectory(prefix=_TRIAL, dir=place) as folder,
+            _held(Path(folder)),
+        ):
             trials = _TRIALS if runs else _TRIALS[:-1]
             return next(filter(None, (one(Path(folder)) for one in trials)), ("", ""))
     except OSError as problem:
         return f"nothing can be written there ({problem.strerror})", remedy_of(problem)
+
+
+def _sweep(place: Path) -> None:
+    """Remove what killed processes left of their trials; whoever is at it still holds his."""
+    for left in place.glob(f"{_TRIAL}*"):
+        with suppress(OSError), _held(left) as ours:
+            if ours:
+                remove_tree(left)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[bool]:
+    """Yield whether a directory could be locked, and hold it: not all file systems know that."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
 
 
 def _locks(folder: Path) -> tuple[str, str] | None:

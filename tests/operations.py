@@ -319,6 +319,7 @@ KEEP = Operation(
     harm=_harm_to_cache,
     shown=_with_names(lambda place: _install(place) | _cache(place), "build/VERSION"),
     follow=False,
+    within="cache",
 )
 
 RESTORE = Operation(

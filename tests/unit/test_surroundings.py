@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import resource
 import subprocess
 import sys
@@ -173,3 +175,16 @@ def test_home_and_locale_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_jobs_follow_processors_and_memory(processors: int, memory: int, jobs: int) -> None:
     """By default there are as many compilers as there are processors, if memory is enough."""
     assert surroundings.jobs_for(processors, memory) == jobs
+
+
+def test_what_a_killed_trial_left_is_removed(tmp_path: Path) -> None:
+    """The next trial in a place removes it; one that goes on beside it stays."""
+    left, other = (tmp_path / f".contain-python-trial-{name}" for name in ("left", "other"))
+    left.mkdir()
+    other.mkdir()
+    (left / "lock").touch()
+    descriptor = os.open(other, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    assert surroundings.tried(tmp_path) == ("", "")
+    os.close(descriptor)
+    assert list(tmp_path.iterdir()) == [other]
