@@ -174,7 +174,8 @@ invoke image --base debian:trixie-slim --python "3.14 3.13"
 invoke image --json | jq 'select(.event == "image")'
 
 Engine, layers and caches are the engine's own affair; what is built stands in Dockerfile.builder.
-Exit codes: 2 a name or a base that cannot be, 4 no engine or no such base, 5 the build failed.""",
+Exit codes: 2 a name, a base or options that cannot be, 4 no engine, base or network, 5 the build
+failed.""",
     "verify-image": """
 
 invoke verify-image myorg/python:3.13

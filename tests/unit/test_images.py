@@ -173,6 +173,7 @@ def test_progress_ends_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
         ImageOptions(options="--verbose=yes"),
         ImageOptions(options="--set build.nothing=1"),
         ImageOptions(options="--dist elsewhere"),
+        ImageOptions(options="--jobs 2 --jobs 3"),
     ],
 )
 def test_what_cannot_be_is_refused(options: ImageOptions) -> None:
