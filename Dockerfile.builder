@@ -18,13 +18,18 @@ ARG BASE_DIGEST=
 
 FROM ${BASE}${BASE_DIGEST:+@}${BASE_DIGEST} AS security-updates
 # An archive as of one moment, such as http://snapshot.example.org/debian/20261124T000000Z:
-# every package that follows then has the version that it had there.
+# every package that follows then has the version that it had there. Its password, and those of the
+# recipe's mirrors, are a secret called netrc: no layer and no history has them.
 ARG SNAPSHOT=
 ARG SNAPSHOT_SECURITY=
 # Any new value, such as today's date, makes this layer and all that follow look for updates again.
 ARG UPDATES_AS_OF=
-RUN --mount=type=tmpfs,target=/var/cache/apt --mount=type=tmpfs,target=/var/lib/apt/lists \
+RUN --mount=type=secret,id=netrc \
+    --mount=type=tmpfs,target=/var/cache/apt --mount=type=tmpfs,target=/var/lib/apt/lists \
     set -eu; \
+    case "$SNAPSHOT$SNAPSHOT_SECURITY" in *[!A-Za-z0-9._~:/+%-]*) \
+        echo "SNAPSHOT is an address, without a password: docs/containers.md, Secrets" >&2; exit 2;; \
+    esac; \
     if [ -n "$SNAPSHOT" ]; then \
         . /etc/os-release; \
         keys='check-valid-until=no signed-by=/usr/share/keyrings/debian-archive-keyring.gpg'; \
@@ -35,21 +40,23 @@ RUN --mount=type=tmpfs,target=/var/cache/apt --mount=type=tmpfs,target=/var/lib/
     fi; \
     echo "security updates as of ${UPDATES_AS_OF:-the first build of this layer}"; \
     export DEBIAN_FRONTEND=noninteractive; \
-    apt-get update -o APT::Update::Error-Mode=any; \
-    apt-get upgrade --yes --no-install-recommends; \
+    apt-get update -o Dir::Etc::netrc=/run/secrets/netrc -o APT::Update::Error-Mode=any; \
+    apt-get upgrade -o Dir::Etc::netrc=/run/secrets/netrc --yes --no-install-recommends; \
     rm -rf /var/log/apt /var/log/dpkg.log /var/log/alternatives.log /var/lib/dpkg/*-old
 
 # --- the builder --------------------------------------------------------------------------------------
 
 FROM security-updates AS toolchain
 # What `invoke doctor` asks for. The downloaded packages stay in a cache of the builder's machine.
-RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
+RUN --mount=type=secret,id=netrc \
+    --mount=type=cache,target=/var/cache/apt,sharing=locked \
     --mount=type=tmpfs,target=/var/lib/apt/lists \
     set -eu; \
     rm -f /etc/apt/apt.conf.d/docker-clean; \
     export DEBIAN_FRONTEND=noninteractive; \
-    apt-get update -o APT::Update::Error-Mode=any; \
-    apt-get install --yes --no-install-recommends -o APT::Keep-Downloaded-Packages=true \
+    apt-get update -o Dir::Etc::netrc=/run/secrets/netrc -o APT::Update::Error-Mode=any; \
+    apt-get install -o Dir::Etc::netrc=/run/secrets/netrc --yes \
+        --no-install-recommends -o APT::Keep-Downloaded-Packages=true \
         binutils \
         ca-certificates \
         ccache \
@@ -99,6 +106,7 @@ COPY contain_python/stages/__init__.py contain_python/stages/
 COPY contain_python/updating/__init__.py contain_python/updating/
 COPY contain_python/wheels/__init__.py contain_python/wheels/
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
+    --mount=type=secret,id=netrc,target=/root/.netrc \
     --mount=type=cache,target=/root/.cache/pip \
     set -eu; \
     ./bootstrap python --version; \
@@ -119,7 +127,8 @@ ARG BASE_DIGEST
 # The cache holds sources, profiles and compiled prefixes, each by its hash, and ccache's: edited
 # rules or patches download nothing, and edited rules compile nothing. The workspace stays, too, but
 # for the trees in which CPython was compiled: they are the larger part, and their result is cached.
-RUN --mount=type=cache,target=/root/.cache/contain-python \
+RUN --mount=type=secret,id=netrc,target=/root/.netrc \
+    --mount=type=cache,target=/root/.cache/contain-python \
     --mount=type=cache,target=/var/tmp/contain-python,sharing=locked \
     set -eu; \
     ./bootstrap invoke build-python --python "$PYTHON" --prefix "$PREFIX" --snapshot="$SNAPSHOT" \
@@ -144,12 +153,13 @@ CMD ["python3"]
 # --- the runtime ----------------------------------------------------------------------------------------
 
 FROM security-updates AS packages
-RUN --mount=type=bind,from=builder,source=/opt/contain-python/runtime-packages,target=/mnt/packages \
+RUN --mount=type=secret,id=netrc \
+    --mount=type=bind,from=builder,source=/opt/contain-python/runtime-packages,target=/mnt/packages \
     --mount=type=tmpfs,target=/var/cache/apt --mount=type=tmpfs,target=/var/lib/apt/lists \
     set -eu; \
     export DEBIAN_FRONTEND=noninteractive; \
-    apt-get update -o APT::Update::Error-Mode=any; \
-    apt-get satisfy --yes --no-install-recommends "$(cat /mnt/packages)"; \
+    apt-get update -o Dir::Etc::netrc=/run/secrets/netrc -o APT::Update::Error-Mode=any; \
+    apt-get satisfy -o Dir::Etc::netrc=/run/secrets/netrc --yes --no-install-recommends "$(cat /mnt/packages)"; \
     groupadd --gid 10001 python; \
     useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent \
         --shell /usr/sbin/nologin python; \

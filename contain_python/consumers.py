@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from contain_python import quoting
 from contain_python.console import Console
 from contain_python.engines import DEFAULT_BASE, check_reference, context
 from contain_python.errors import UsageError
@@ -42,11 +44,13 @@ WORKDIR /app
 {install}
 FROM {base} AS runtime
 # Exactly what CPython{and_wheels} here, each with the least version that will do.
-RUN {mounts}--mount=type=tmpfs,target=/var/cache/apt --mount=type=tmpfs,target=/var/lib/apt/lists \\
+RUN {mounts}--mount=type=secret,id=netrc \\
+    --mount=type=tmpfs,target=/var/cache/apt --mount=type=tmpfs,target=/var/lib/apt/lists \\
     export DEBIAN_FRONTEND=noninteractive && \\
-    apt-get update -o APT::Update::Error-Mode=any && \\
-    apt-get upgrade --yes --no-install-recommends && \\
-    apt-get satisfy --yes --no-install-recommends "{packages}" && \\
+    apt-get update -o Dir::Etc::netrc=/run/secrets/netrc -o APT::Update::Error-Mode=any && \\
+    apt-get upgrade -o Dir::Etc::netrc=/run/secrets/netrc --yes --no-install-recommends && \\
+    apt-get satisfy -o Dir::Etc::netrc=/run/secrets/netrc --yes \\
+        --no-install-recommends "{packages}" && \\
     groupadd --gid 10001 app && \\
     useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent \\
         --shell /usr/sbin/nologin app && \\
@@ -70,19 +74,22 @@ _UNINSTALLED = """\
 
 _HEADERS = """\
 # What wheels are compiled against; each takes in the libraries that it uses.
-RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \\
+RUN --mount=type=secret,id=netrc \\
+    --mount=type=cache,target=/var/cache/apt,sharing=locked \\
     --mount=type=tmpfs,target=/var/lib/apt/lists \\
     export DEBIAN_FRONTEND=noninteractive && \\
-    apt-get update -o APT::Update::Error-Mode=any && \\
-    apt-get install --yes --no-install-recommends {packages}
+    apt-get update -o Dir::Etc::netrc=/run/secrets/netrc -o APT::Update::Error-Mode=any && \\
+    apt-get install -o Dir::Etc::netrc=/run/secrets/netrc --yes \\
+        --no-install-recommends {packages}
 """
 
 _WHEELS = """\
 # Before the code: editing that installs nothing again. Built wheels stay in a cache; one is built
 # again only if its source, CPython, the compiler or a library that it took in changed.
-COPY {requirements} ./
+COPY {requirements}
 RUN --mount=type=cache,target=/root/.cache \\
     --mount=type=secret,id=pip.conf,target=/etc/pip.conf \\
+    --mount=type=secret,id=netrc,target=/root/.netrc \\
     contain-python build-wheels --interpreter {python} \\
         --workspace /var/tmp/contain-python \\
         --requirements {name} --wheelhouse /app/wheelhouse{options} && \\
@@ -142,6 +149,7 @@ def dockerfile(consumer: Consumer) -> str:
     # tini is what the Dockerfile's ENTRYPOINT starts.
     choices = dict.fromkeys([*consumer.offered.split(), "tini"])
     rows = (*read_needed(manifest), *offered(choices, "apt"))
+    quoting.package_names(str(manifest), (row.name for row in rows))
     data = read_manifest(manifest, "prefix", "release")
     _refuse_other_kind(manifest, data.get("kind", "runtime"))
     version, prefix = data["release"]["version"], data["prefix"]
@@ -198,14 +206,15 @@ def _install(consumer: Consumer, python: str) -> str:
     """Return the builder's steps that make the environment. Raises UsageError."""
     requirements = Path(consumer.requirements)
     read_requirements(requirements)
-    name = _in_context(requirements)
+    name = quoting.copied("--requirements", _in_context(requirements))
     headers = ""
     if consumer.build_packages:
-        headers = _HEADERS.format(packages=" ".join(consumer.build_packages.split()))
-    told = consumer.wheel_options
+        packages = quoting.package_names("--build-packages", consumer.build_packages.split())
+        headers = _HEADERS.format(packages=" ".join(packages))
+    told = quoting.shell_words("--wheel-options", consumer.wheel_options)
     return headers + _WHEELS.format(
-        requirements=name,
-        name=Path(name).name,
+        requirements=name if name.startswith("[") else f"{name} ./",
+        name=shlex.quote(requirements.resolve().name),
         python=python,
         options=f" \\\n        {told}" if told else "",
     )
@@ -300,7 +309,7 @@ def bake(fleet: Fleet) -> dict[str, Any]:
             "context": ".",
             "dockerfile": "Dockerfile.builder",
             "args": {
-                "OPTIONS": fleet.options,
+                "OPTIONS": quoting.baked("--options", fleet.options),
                 "PREFIX": recipe.build.prefix,
                 "UPDATES_AS_OF": "${UPDATES_AS_OF}",
                 "REVISION": "${REVISION}",

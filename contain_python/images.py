@@ -33,9 +33,12 @@ from contain_python.errors import (
 from contain_python.files import human_size
 from contain_python.image_options import refuse_options
 from contain_python.model import Progress
-from contain_python.recipe import check_prefix, read_recipe
+from contain_python.quoting import apt_source, one_line
+from contain_python.recipe import Recipe, check_prefix, read_recipe
 from contain_python.releases import read_lock
 from contain_python.runtime_packages import offered
+from contain_python.secret_urls import without_secrets
+from contain_python.structure import unstructure
 
 #: BuildKit begins each line with the number of its step, and perhaps the seconds that it runs.
 _STEP = re.compile(r"#\d+ (?:\d+\.\d+ )?")
@@ -99,6 +102,7 @@ class ImageOptions:
     source: str = ""
     network: str = ""
     pip_conf: str = ""
+    netrc: str = ""
     debug: bool = False
     recipe: str = "contain.toml"
 
@@ -194,6 +198,11 @@ def check(options: ImageOptions) -> None:
             f"--recipe cannot be {options.recipe!r}",
             expected="a contain.toml, beside the Dockerfile.builder that copies it",
         )
+    apt_source("--snapshot", options.snapshot)
+    apt_source("--snapshot-security", options.snapshot_security)
+    one_line("--options", options.options)
+    one_line("--source", options.source)
+    one_line("--updates-as-of", options.updates_as_of)
     offered(options.offered.split(), "apt")
     recipe = read_recipe(Path(options.recipe))
     lock = read_lock(recipe.root / "releases.lock")
@@ -201,6 +210,31 @@ def check(options: ImageOptions) -> None:
     refuse_options(options.options, recipe, map(lock.resolve, words))
     if options.pip_conf and not Path(options.pip_conf).is_file():
         raise UsageError(f"there is no {options.pip_conf}", expected="pip's configuration file")
+    if options.netrc and not Path(options.netrc).is_file():
+        raise UsageError(
+            f"there is no {options.netrc}", expected="a file of passwords, as netrc has them"
+        )
+    _refuse_secrets_of(recipe)
+
+
+def _refuse_secrets_of(recipe: Recipe) -> None:
+    """Refuse a recipe with passwords: the builder has a copy of it. Raises UsageError."""
+    places = (
+        *recipe.download.mirrors,
+        *recipe.libraries.mirrors,
+        *unstructure(recipe.updates.feeds).values(),
+        *(profile.url for profile in recipe.profile),
+        recipe.build.snapshot,
+        recipe.provenance.builder,
+    )
+    for place in places:
+        if without_secrets(place) != place:
+            raise UsageError(
+                "the recipe has a secret, and would be copied into the builder",
+                found=without_secrets(place),
+                remedy="take it out of the address, and pass it in a file: --netrc FILE"
+                " (docs/containers.md, Secrets)",
+            )
 
 
 def named(options: ImageOptions, root: Path) -> Iterator[tuple[str, str]]:
@@ -247,6 +281,7 @@ def build_argv(
     argv += [f"--network={options.network}"] if options.network else []
     secret = _pip_conf(options)
     argv += ["--secret", f"id=pip.conf,src={secret}"] if secret else []
+    argv += ["--secret", f"id=netrc,src={Path(options.netrc).resolve()}"] if options.netrc else []
     return [*argv, str(root)]
 
 

@@ -42,6 +42,7 @@ IMAGE_HELP = {
     "source": "where this build is defined, for a label: a URL",
     "network": "the engine's network while building: host, where there is no bridge",
     "pip-conf": "pip's configuration, for your index; a secret of the build, in no layer",
+    "netrc": "passwords of mirrors and snapshots, by host; a secret of the build, in no layer",
     "debug": "a third image, with debug symbols: NAME-debug",
 }
 

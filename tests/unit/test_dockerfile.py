@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import http.server
+import os
 import re
+import subprocess
+import threading
 import tomllib
 from pathlib import Path
 
@@ -96,3 +100,71 @@ def test_every_package_of_the_tool_is_there_to_be_installed() -> None:
         folder = package.replace(".", "/")
         assert f"COPY {folder}/__init__.py {folder}/\n" in TEXT
         assert (ROOT / folder / "__init__.py").is_file()
+
+
+def steps() -> list[str]:
+    """Return each RUN, whole."""
+    return re.findall(r"^RUN (?:.*\\\n)*.*$", TEXT, re.MULTILINE)
+
+
+def test_passwords_are_a_secret_of_each_step_that_fetches() -> None:
+    """APT, pip and the tool find passwords by host in a file that is in no layer."""
+    apt = [step for step in steps() if "apt-get" in step]
+    assert len(apt) == 3
+    for step in apt:
+        assert step.startswith("RUN --mount=type=secret,id=netrc \\\n")
+        assert step.count("apt-get ") == step.count("-o Dir::Etc::netrc=/run/secrets/netrc ")
+    fetching = [step for step in steps() if "./bootstrap" in step and "--offered" not in step]
+    assert len(fetching) == 2
+    assert all("--mount=type=secret,id=netrc,target=/root/.netrc \\\n" in one for one in fetching)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://me:hunter2@host.test/p", "http://host.test/p?x=1", "http://a b", "http://a\nb",
+     r"http://a\nb", "http://a'b"],
+)  # fmt: skip
+def test_address_of_a_snapshot(address: str) -> None:
+    """Whoever builds without this tool is refused as well: one address, without a password."""
+    (step,) = [step for step in steps() if "case " in step]
+    guard = step[step.index("case ") : step.index("esac;")].replace("\\\n", "\n") + "esac"
+    argv = ["sh", "-c", guard]
+    done = subprocess.run(argv, env={"SNAPSHOT": address}, capture_output=True, check=False)
+    assert done.returncode == 2
+    assert b"hunter2" not in done.stderr
+    fine = {"SNAPSHOT": "http://snapshot.example.org:80/debian/20261124T000000Z/"}
+    assert subprocess.run(argv, env=fine, check=False).returncode == 0
+
+
+def test_apt_takes_a_password_by_host(tmp_path: Path) -> None:
+    """APT asks an archive with the password of that file, and asks without where there is none."""
+    seen: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers.get("Authorization", ""))
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    tmp_path.chmod(0o755)
+    (tmp_path / "lists/partial").mkdir(parents=True)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    host = f"127.0.0.1:{server.server_address[1]}"
+    netrc, sources = tmp_path / "netrc", tmp_path / "sources.list"
+    sources.write_text(f"deb http://{host}/debian bookworm main\n")
+    argv = ["apt-get", "update", "-o", f"Dir::Etc::netrc={netrc}"]
+    own = {"Dir::Etc::sourcelist": sources, "Dir::Etc::sourceparts": "-", "Dir::State": tmp_path,
+           "Dir::Etc::netrcparts": "-", "Dir::Cache": tmp_path}  # fmt: skip
+    argv += [word for key, value in own.items() for word in ("-o", f"{key}={value}")]
+    environment = {"PATH": os.environ["PATH"]}
+    for there, expected in ((False, ""), (True, "Basic bWU6aHVudGVyMg==")):
+        if there:
+            netrc.write_text(f"machine http://{host} login me password hunter2\n")
+            netrc.chmod(0o400)
+        seen.clear()
+        subprocess.run(argv, env=environment, capture_output=True, check=False, timeout=60)
+        assert set(seen) == {expected}
+    server.shutdown()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,6 +89,24 @@ def test_the_index_is_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     path = tmp_path / "pip.conf"
     path.write_text("[global]\n")
     assert f"id=pip.conf,src={path}" in argv(pip_conf=str(path))
+
+
+def test_passwords_are_a_secret(tmp_path: Path) -> None:
+    """Passwords go in as a file, and a recipe that has one is refused: the builder copies it."""
+    path = tmp_path / "netrc"
+    assert f"id=netrc,src={path}" in argv(netrc=str(path))
+    for name in ("contain.toml", "releases.lock"):
+        shutil.copy(ROOT / name, tmp_path)
+    recipe = tmp_path / "contain.toml"
+    options = replace(OPTIONS, recipe=str(recipe))
+    with pytest.raises(UsageError, match="there is no"):
+        check(replace(options, netrc=str(path)))
+    check(options)
+    feeds = '[updates.feeds]\nosv = "https://me:hunter2@host.test/"\n'
+    recipe.write_text(recipe.read_text() + feeds)
+    with pytest.raises(UsageError, match="the recipe has a secret") as caught:
+        check(options)
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
