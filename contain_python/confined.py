@@ -42,7 +42,7 @@ _KILL = 9
 _IGNORED = (13, 25)
 
 #: What everybody may write, and what is small: in memory, and gone with the command.
-_OPEN_TO_ALL = ("/tmp", "/var/tmp")  # noqa: S108  they are replaced
+_OPEN_TO_ALL = ("/dev/shm", "/tmp", "/var/tmp")  # noqa: S108  they are replaced
 _SIZE = "size=1g"
 
 #: How a command ends that cannot be confined, and one that cannot be started.
@@ -114,8 +114,6 @@ def _furnish(spec: Spec) -> None:
     for path in spec["hidden"]:
         if path in _OPEN_TO_ALL:
             _protect(path, undo=True)
-    if os.path.isdir("/dev/shm"):  # noqa: PTH112, S108  semaphores and shared memory are there
-        _mount("tmpfs", "/dev/shm", plain, f"{_SIZE},mode=1777")  # noqa: S108
     for path, tree in writable:
         _lay(tree, path)
     if spec["proc"]:

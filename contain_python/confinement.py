@@ -43,8 +43,9 @@ JUDGED = {
 }
 MEASURED = {**JUDGED, "RLIMIT_AS": 64 * _GIGABYTE, "RLIMIT_NPROC": 4096}
 
-#: What is private, or open to everybody: hidden but for what is needed of it.
-_HIDDEN = ("/home", "/root", "/run", "/tmp", "/var/tmp")  # noqa: S108  they are replaced
+#: What is private, or open to everybody: hidden but for what is needed of it. Semaphores and shared
+#: memory are in /dev/shm, and somebody's fast TMPDIR may be.
+_HIDDEN = ("/dev/shm", "/home", "/root", "/run", "/tmp", "/var/tmp")  # noqa: S108  they are replaced
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -211,7 +211,8 @@ class Bench:
                 pass  # It waits for the first.
         told = second.communicate(timeout=600)[0]
         problem = "" if second.returncode in _BUSY else f"it ends with {second.returncode}: {told}"
-        problem = problem or ("" if second.returncode else self.undone(operation))
+        # What the first left may have come after the second had looked.
+        problem = problem or ("" if second.returncode else self.unfinished(operation))
         problem = problem or self.harm(operation) or self.unmended(operation)
         yield _outcome(operation, "killed beside a second", point, problem, reached=reached)
 

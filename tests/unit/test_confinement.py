@@ -312,3 +312,15 @@ def test_every_start_is_confined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         with pytest.raises(BlockingIOError):
             listening.accept()
     assert list(tmp_path.rglob("marker")) == []
+
+
+def test_what_lies_in_shared_memory_is_seen() -> None:
+    """A TMPDIR there is no worse than another; semaphores still have their place."""
+    code = "import multiprocessing as m; m.Lock(); print(open('file').read())"
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "file").write_text("seen", encoding="utf-8")
+        argv = confined([SYSTEM, "-c", code], cwd=folder)
+        done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("seen\n", 0), done.stderr
