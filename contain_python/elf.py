@@ -45,7 +45,8 @@ class ElfFacts:
 
     `glibc` holds the numbered symbol versions it requires in rising order ("2.34"), and
     `glibc_special` the others (GLIBC_ABI_DT_RELR, GLIBC_PRIVATE); `fortified` are the imported
-    *_chk functions; `packed_relocations` tells whether its relative relocations are packed
+    *_chk functions; `libc_versions` tells whether versions are asked of libc.so itself, and
+    `packed_relocations` whether its relative relocations are packed
     (DT_RELR), which an older loader leaves undone; a "partial" RELRO becomes "full" through
     BIND_NOW; `processor` is the least x86 level that the loader accepts ("x86-64-v3"), where one is
     marked.
@@ -66,6 +67,7 @@ class ElfFacts:
     executable_stack: bool = False
     text_relocations: bool = False
     packed_relocations: bool = False
+    libc_versions: bool = False
     writable_executable: bool = False
     stack_protector: bool = False
     fortified: tuple[str, ...] = ()
@@ -101,7 +103,8 @@ class ElfFacts:
     @property
     def lacks_mark(self) -> bool:
         """Return whether glibc refuses to load it: packed relocations that no version marks."""
-        return self.packed_relocations and bool(self.glibc) and _MARK not in self.glibc_special
+        # The loader looks for the mark where libc.so is asked for versions (glibc, dl-version.c).
+        return self.packed_relocations and self.libc_versions and _MARK not in self.glibc_special
 
     @property
     def is_for_another_libc(self) -> bool:
@@ -181,6 +184,7 @@ def _facts(elf: ELFFile) -> ElfFacts:
         text_relocations="DT_TEXTREL" in dynamic.tags
         or bool(dynamic.number("DT_FLAGS") & _DF_TEXTREL),
         packed_relocations="DT_RELR" in dynamic.tags,
+        libc_versions=any(name.startswith("libc.so") for name in _versioned_libraries(elf)),
         writable_executable=any(_is_writable_executable(segment) for segment in segments),
         stack_protector="__stack_chk_fail" in imports,
         fortified=tuple(sorted(name for name in imports if name.endswith("_chk"))),
@@ -268,6 +272,13 @@ def _glibc_versions(elf: ELFFile) -> Iterator[str]:
             for version in versions:
                 if version.name.startswith("GLIBC_"):
                     yield str(version.name.removeprefix("GLIBC_"))
+
+
+def _versioned_libraries(elf: ELFFile) -> Iterator[str]:
+    """Yield the libraries of which versions are asked."""
+    section = elf.get_section_by_name(".gnu.version_r")
+    if isinstance(section, GNUVerNeedSection):
+        yield from (str(library.name) for library, _ in section.iter_versions())
 
 
 def _notes(elf: ELFFile) -> Iterator[Any]:

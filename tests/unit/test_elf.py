@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 from pathlib import Path
 
@@ -180,3 +181,18 @@ def test_another_c_library(tmp_path: Path) -> None:
     facts = facts_of(path)
     assert facts.packed_relocations
     assert facts.least_glibc == ""
+
+
+def test_mark_is_asked_of_libc_alone(tmp_path: Path) -> None:
+    """What takes versions of libm only, as _statistics of 3.11, loads without the mark."""
+    source = (
+        "double log(double); static int a; int *b[] = {&a}; double f(double x) { return log(x); }"
+    )
+    flags = ("-shared", "-fPIC", "-nostdlib", "-fno-builtin", "-Wl,-z,pack-relative-relocs")
+    path = compile_c(tmp_path / "x.so", *flags, "-Wl,--no-as-needed", "-lm", source=source)
+    facts = facts_of(path)
+    assert facts.needed == ("libm.so.6",)
+    assert facts.packed_relocations
+    assert facts.glibc
+    assert not facts.lacks_mark
+    ctypes.CDLL(str(path))
