@@ -71,6 +71,6 @@ namespace.add_task(
         _test,
         "Check the project itself: style, types, and tests with coverage.",
         {"long": "", "install_deps": False, "verbose": False, "json": False},
-        help={"long": "only what takes an hour or longer: kills (docs/endurance.md)"},
+        help={"long": "only what takes an long time: kills (docs/endurance.md)"},
     )
 )

@@ -1,6 +1,6 @@
 """Nothing is lost: every operation struck in every way, all of it counted (docs/endurance.md).
 
-Run by `invoke test --long kills`, as root. It takes an hour on two processors.
+Run by `invoke test --long kills`, as root. It takes some twenty minutes on two processors.
 """
 
 from __future__ import annotations
