@@ -31,7 +31,7 @@ CHECKS = (
     ("coverage", "report"),
 )
 
-#: Programs that test for an hour or longer, each a part of --long; CI runs some of the same code.
+#: Programs that test for long, each a part of --long; CI runs some of the same code.
 LONG = ROOT / "tests/long"
 
 
@@ -71,6 +71,6 @@ namespace.add_task(
         _test,
         "Check the project itself: style, types, and tests with coverage.",
         {"long": "", "install_deps": False, "verbose": False, "json": False},
-        help={"long": "only what takes an long time: kills (docs/endurance.md)"},
+        help={"long": "only tests that take long: kills (docs/endurance.md)"},
     )
 )

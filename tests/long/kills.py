@@ -10,6 +10,7 @@ import datetime as dt
 import os
 import platform
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
@@ -90,12 +91,17 @@ def struck(checkout: Path, chosen: list[Operation], benches: int) -> Iterator[Ou
                 free.put(bench)
 
         with ThreadPoolExecutor(benches) as pool:
-            for operation in chosen:
-                bench = free.get()
-                found = bench.states(operation).points
-                free.put(bench)
-                for outcomes in pool.map(on_bench, strikes(operation, found)):
-                    yield from outcomes
+            try:
+                for operation in chosen:
+                    bench = free.get()
+                    found = bench.states(operation).points
+                    free.put(bench)
+                    for outcomes in pool.map(on_bench, strikes(operation, found)):
+                        yield from outcomes
+            except BaseException:
+                # What is under way must end: it has processes halted, and disks mounted.
+                pool.shutdown(cancel_futures=True)
+                raise
         for bench in made:
             bench.close()
 
@@ -197,6 +203,7 @@ def main() -> int:
     parser.add_argument("--result", type=Path, default=RESULT, help="where to write the page")
     parser.add_argument("--benches", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     commit = _commit(given.checkout)
     chosen = [one for one in (*DEPLOYS, *BUILDS) if one.name in given.only or not given.only]
     outcomes = []
