@@ -54,6 +54,8 @@ KEPT = (
     "sbin/ldconfig",
 )
 
+OWN_AUTHORITIES = "/usr/local/share/ca-certificates"
+
 #: Of these packages only what these globs match is wanted.
 ONLY = {
     "base-files": (
@@ -229,6 +231,9 @@ def main() -> None:
     # What packages generate when they are installed belongs to no package.
     for path in sorted(Path("/etc/ssl/certs").glob("*")):
         root.copy(path)
+        # An authority of one's own is a link to where update-ca-certificates(8) looks for it.
+        if path.resolve().is_relative_to(OWN_AUTHORITIES) and path.exists():
+            root.copy(path.resolve())
     if Path("/etc/localtime").is_symlink():
         root.copy(Path("/etc/localtime"))
     root.write("etc/passwd", USERS)
