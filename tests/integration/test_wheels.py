@@ -570,7 +570,7 @@ def leaning(shop: Shop) -> Path:
 def switched_on(folder: Path) -> Path:
     """Write the project's recipe with the rules that stand in it ready to be switched on."""
     head, mark, rest = (ROOT / "contain.toml").read_text().partition("# [[wheels.prune]]")
-    rules, line, tail = (mark + rest).partition("# ------")
+    rules, line, tail = (mark + rest).partition("# What one distribution")
     on = re.sub(r"^# (?!Saves )", "", rules, flags=re.MULTILINE)
     path = folder / "switched-on.toml"
     path.write_text(head + on + line + tail)
