@@ -43,9 +43,11 @@ static int finds_me(const char *name)
 static int is_in_environment(const char *name)
 {
     char path[LENGTH];
+    struct stat there;
     const char *end = strrchr(name, '/');
     snprintf(path, sizeof path, "%.*s/../pyvenv.cfg", end ? (int)(end - name) : 1, end ? name : ".");
-    return access(path, F_OK) == 0;
+    /* access() does not count the capability by which another user may pass here. */
+    return stat(path, &there) == 0;
 }
 
 /* As with CPython's own training task, no two trainings count the same. */
